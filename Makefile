@@ -1,0 +1,58 @@
+# Every target installs what it needs by itself, into VENV.
+.DEFAULT_GOAL := help
+.PHONY: help install train test test-all lint type check tensorboard clean
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+EXTRAS ?= synth
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+# two OpenMP threads that spin beside a busy neighbour are ten times slower than one
+export OMP_NUM_THREADS ?= 1
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "}; {printf "  make %-12s %s\n", $$1, $$2}'
+
+install: $(VENV)/.run ## Install telucodec with its synthetic speech into .venv (PYTHON=python3.12 chooses another Python)
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "telucodec needs Python 3.11 or newer: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.python pyproject.toml constraints.txt
+	@echo "installing telucodec (torch is large: a minute or more)"
+	@$(PIP) --editable '.[$(EXTRAS)]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run pyproject.toml constraints.txt
+	@$(PIP) --editable '.[$(EXTRAS),dev]'
+	@touch $@
+
+train: $(VENV)/.run ## Train the default codec on synthetic Telugu speech; ARGS='data=folder data.root=PATH' changes what
+	@$(BIN)/telucodec train $(ARGS)
+
+test: $(VENV)/.dev ## Run the fast tests (a few minutes on two cores)
+	@$(BIN)/python -m pytest -n 2 -m 'not slow' $(ARGS)
+
+test-all: $(VENV)/.dev ## Run all tests, the default training and the wheel included
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+lint: $(VENV)/.dev ## Check style and formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+type: $(VENV)/.dev ## Check types
+	@$(BIN)/mypy
+
+check: lint type $(VENV)/.dev ## Style, types, and the rules of the house
+	@$(BIN)/python -m pytest -q tests/test_house.py
+
+tensorboard: $(VENV)/.run ## Show all runs at http://localhost:6006
+	@$(BIN)/tensorboard --logdir runs
+
+clean: ## Remove the environment and caches; runs/ stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	find . -name __pycache__ -not -path './runs/*' -prune -exec rm -rf {} +

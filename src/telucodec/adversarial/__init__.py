@@ -1,0 +1,1 @@
+"""Discriminators, the bundle of them, and both sides of a GAN objective."""

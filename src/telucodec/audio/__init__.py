@@ -1,0 +1,1 @@
+"""Signals on disk and in memory: files, resampling, level, bandwidth (numpy), spectra (torch)."""

@@ -1,0 +1,1 @@
+"""The roof: commands, one small file each; the only importer of hydra."""

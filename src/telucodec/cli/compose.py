@@ -1,0 +1,134 @@
+"""Hydra without its launcher: overrides in, a plain configuration or a helpful error out."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+import telucodec
+from telucodec.build import nearest
+from telucodec.errors import InputError
+
+
+def conf_dir() -> Path:
+    """The configuration folder: inside an installed package, or beside src/ in a checkout."""
+    package = Path(telucodec.__file__).parent
+    return next(path for path in (package / "conf", package.parents[1] / "conf") if path.is_dir())
+
+
+def compose_config(overrides: Sequence[str], config_dir: Path | None) -> dict[str, Any]:
+    """Compose train.yaml with overrides into plain, resolved containers.
+
+    Args:
+        overrides: as on the command line: group=choice, key=value, +new=value, ~gone.
+        config_dir: a folder of the user's own groups, searched beside ours.
+
+    Raises:
+        InputError: an override names no key or no choice, or its value cannot be parsed; the nearest is named.
+    """
+    if config_dir is not None and not config_dir.is_dir():
+        raise InputError(f"--config-dir {config_dir}: no such folder.")
+    search = [f"hydra.searchpath=[file://{config_dir.resolve()}]"] if config_dir else []
+    try:
+        cfg = _compose([*search, *overrides])
+        plain = OmegaConf.to_container(cfg, resolve=True)
+    except OverrideParseException as error:
+        raise InputError(
+            f"{error.override}: cannot be parsed. Write key=value; quote values that hold , = or spaces."
+        ) from None
+    except MissingConfigException as error:
+        raise InputError(_unknown_choice(error)) from None
+    except ConfigCompositionException as error:
+        raise InputError(_unknown_key(error, [*search, *filter(_is_choice, overrides)])) from None
+    except (OmegaConfBaseException, HydraException) as error:
+        raise InputError(_first_lines(error)) from None
+    assert isinstance(plain, dict)
+    return {str(k): v for k, v in plain.items()}
+
+
+def sweep(overrides: Sequence[str]) -> Iterator[list[str]]:
+    """Expand `key=a,b` and `group=glob(*)` into one list of overrides a job, the last one varying fastest."""
+    from itertools import product
+
+    parser = OverridesParser.create()
+    try:
+        parsed = parser.parse_overrides(list(overrides))
+    except OverrideParseException as error:
+        raise InputError(f"{error.override}: cannot be parsed. Write key=a,b,c to sweep over values.") from None
+    choices: list[list[str]] = []
+    for override in parsed:
+        if not override.is_sweep_override():
+            choices.append([override.input_line or ""])
+            continue
+        chosen: Any = override.value()
+        if isinstance(chosen, Glob):
+            names = chosen.filter(_members(override.key_or_group))
+            choices.append([f"{override.key_or_group}={name}" for name in names])
+        else:
+            key = override.get_key_element()
+            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+    for combination in product(*choices):
+        yield list(combination)
+
+
+def _compose(overrides: Sequence[str]) -> DictConfig:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return compose("train", overrides=list(overrides))
+
+
+def _members(group: str) -> list[str]:
+    return sorted(path.stem for path in (conf_dir() / group.split("@")[0]).glob("*.yaml"))
+
+
+def _unknown_choice(error: MissingConfigException) -> str:
+    text = str(error)
+    found = re.search(r"Could not find '([^']+)'", text)
+    choice = found[1] if found else (error.missing_cfg_file or "")
+    group, _, name = choice.rpartition("/")
+    options = [str(option) for option in error.options or _members(group)]
+    return f"{group}={name}: there is no such choice. {nearest(name, options)}"
+
+
+def _is_choice(override: str) -> bool:
+    group = override.partition("=")[0].partition("@")[0]
+    return (conf_dir() / group).is_dir()
+
+
+def _unknown_key(error: ConfigCompositionException, choices: Sequence[str]) -> str:
+    found = re.search(r"Could not (?:override|delete[^']*|append[^']*) '([^']+)'", str(error))
+    if not found:
+        return _first_lines(error)
+    key = found[1].lstrip("/")
+    keys = list(_keys(OmegaConf.to_container(_compose(choices), resolve=False)))
+    return f"{key}: there is no such key. {_nearest_key(key, keys)}"
+
+
+def _nearest_key(key: str, keys: Sequence[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(key, keys, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean '{close[0]}'?"
+    same = [k for k in keys if k.rpartition(".")[2] == key.rpartition(".")[2]]
+    hint = f"Did you mean '{same[0]}'? " if same else ""
+    return f"{hint}`telucodec train --cfg` prints all keys; +{key}=... adds a new one."
+
+
+def _keys(node: Any, prefix: str = "") -> Iterator[str]:
+    for key, value in node.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _keys(value, f"{prefix}{key}.")
+
+
+def _first_lines(error: Exception) -> str:
+    return " ".join(line.strip() for line in str(error).splitlines()[:3] if line.strip())

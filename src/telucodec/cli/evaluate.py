@@ -1,0 +1,149 @@
+"""`telucodec evaluate`."""
+
+import argparse
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from telucodec.disk import write_text
+from telucodec.errors import InputError
+
+if TYPE_CHECKING:
+    from telucodec.data.manifest import Manifest
+
+DESCRIPTION = """\
+Measure a trained codec on whole utterances: SNR and SI-SDR, correlation and RMS ratio, the split of the noise into
+shape, gain and DC, log-mel distance, use of the codebooks; with --perceptual also PESQ-WB, STOI and ViSQOL.
+
+Writes files.csv and files.json (one row a file) and summary.json (means with 95 % intervals by language and speaker,
+and everything that decides the figures) into RUN/evaluation/<data>-<split>.
+
+examples:
+  telucodec evaluate runs/embedded_default/2026-01-31_12-00-00
+  telucodec evaluate RUN --data PREPARED/manifest.jsonl --split test --perceptual
+  telucodec evaluate RUN --data ~/recordings --split all      a folder of WAV or FLAC at the codec's sample rate
+"""
+
+FIGURES = (
+    "snr", "si_sdr", "rho", "rms_ratio", "snr_ceiling", "shape_share", "gain_share", "dc_share", "peak_ratio",
+    "mel_distance", "pesq_wb", "stoi", "visqol",
+)  # fmt: skip
+SHOWN = ("snr", "si_sdr", "rho", "rms_ratio", "mel_distance", "pesq_wb", "stoi", "visqol")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command to argparse."""
+    parser.description = DESCRIPTION
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a run")
+    parser.add_argument(
+        "--data", type=Path, metavar="PATH", help="a manifest, or a folder (default: the run's own data)"
+    )
+    parser.add_argument("--split", default="test", choices=["train", "valid", "test", "all"], help="default: test")
+    parser.add_argument("--perceptual", action="store_true", help="PESQ-WB, STOI, ViSQOL (extra 'perceptual'; slow)")
+    parser.add_argument(
+        "--worst", type=int, default=5, metavar="N", help="how many of the worst files to list (default 5)"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: in the run folder)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Load, measure, write, show."""
+    import torch
+
+    from telucodec.build import build
+    from telucodec.data.manifest import check_files
+    from telucodec.data.segments import Utterances
+    from telucodec.metrics.perceptual import Perceptual
+    from telucodec.models.assess import Assessment
+    from telucodec.models.stored import load_codec
+    from telucodec.study.groups import by_group, table_row
+
+    codec, config = load_codec(options.run_folder)
+    evaluator = build(config["evaluator"], "evaluator")
+    if options.perceptual:
+        evaluator.metrics["perceptual"] = Perceptual()
+    manifest = _manifest(options.data, config)
+    entries = manifest.entries if options.split == "all" else manifest.split(options.split)
+    check_files(manifest, entries)
+    if torch.cuda.is_available():
+        codec.cuda()
+    assessment, utterances = Assessment(codec, evaluator), Utterances(manifest, entries, codec.sample_rate)
+    console = Console()
+    for index in track(range(len(utterances)), "evaluating", console=Console(stderr=True), transient=True):
+        assessment.hear(utterances[index])
+    rows, summary = assessment.evaluation.rows, assessment.summary()
+    groups = by_group(rows, FIGURES)
+    out = options.out or options.run_folder / "evaluation" / f"{manifest.path.parent.name}-{options.split}"
+    about = {"run": str(options.run_folder), "data": str(manifest.path), "split": options.split}
+    about |= {"evaluator": evaluator.describe(codec.sample_rate)}
+    table = [dict(table_row(row)) for row in rows]
+    write_text(out / "files.csv", _csv(table))
+    write_text(out / "files.json", _json(table))
+    write_text(out / "summary.json", _json(about | {"summary": summary, "groups": groups}))
+    _show(console, groups, summary, rows, options.worst)
+    console.print(f"written: {out}/summary.json, files.csv, files.json", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _manifest(data: Path | None, config: Mapping[str, Any]) -> "Manifest":
+    from telucodec.build import build
+    from telucodec.cli.data import read_any
+
+    if data is not None:
+        return read_any(data.expanduser(), Console(stderr=True))
+    found: Manifest = build(config["data"], "data")()
+    return found
+
+
+def _show(
+    console: Console, groups: Mapping[str, Any], summary: Mapping[str, float], rows: Sequence[Any], count: int
+) -> None:
+    from telucodec.study.groups import worst
+
+    shown = [figure for figure in SHOWN if figure in groups["all"]]
+    table = Table("", "files", *shown, title="means with 95 % intervals over files")
+    for name, group in groups.items():
+        cells = [f"{group[f]['mean']:.3f} [{group[f]['low']:.3f}, {group[f]['high']:.3f}]" for f in shown]
+        table.add_row(name, str(group["utterances"]), *cells)
+    console.print(table)
+    usage, perplexity = (summary.get(f"codebook/{figure}_min", math.nan) for figure in ("usage", "perplexity"))
+    console.print(
+        f"{summary['kbps']:.2f} kbit/s; noise floor {summary['noise_floor_dbfs']:.1f} dBFS; "
+        f"{summary['silent_utterances']:.0f} silent files left out; least used codebook: "
+        f"usage {usage:.1%}, perplexity {perplexity:.0f}",
+        highlight=False,
+    )
+    for row in worst(rows, "snr", count):
+        figures = ", ".join(f"{figure} {row.figures[figure]:.3f}" for figure in shown)
+        console.print(f"  worst: {row.name}: {figures}", highlight=False, soft_wrap=True)
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    if not rows:
+        raise InputError("There is no utterance to evaluate.")
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _json(content: Any) -> str:
+    return json.dumps(_finite(content), indent=2, ensure_ascii=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(child) for key, child in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(child) for child in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

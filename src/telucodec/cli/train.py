@@ -1,0 +1,138 @@
+"""`telucodec train`."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from telucodec.errors import InputError
+
+DESCRIPTION = """\
+Train a codec. Every default is in conf/train.yaml; overrides are Hydra's: a group is chosen (encoder=dac), a value set
+(optimizer.lr=1e-4), a list picked (loss=[l1,mse,commitment]).
+
+examples:
+  telucodec train                                           the embedded default: synthetic Telugu, minutes on a CPU
+  telucodec train data=folder data.root=~/recordings        16 kHz mono WAV or FLAC files, used in place
+  telucodec train data=manifest data.manifest=DEST/manifest.jsonl
+  telucodec train encoder=dac decoder=dac activation=snake trainer=gpu max_steps=400000
+  telucodec train quantizer.n_q=4 output=tanh loss.mel.weight=3
+  telucodec train -m loss.mel.weight=1,15 seed=0,1          every combination, one process each
+  telucodec train resume=auto                               continue the newest unfinished run of this name
+  telucodec train --cfg optimizer.lr=1e-4                   print the composed configuration and stop
+
+A run's folder is runs/<name>/<date-time>: metrics.jsonl, summary.json, config.yaml, run.json, checkpoints/, audio/,
+pictures/, tensorboard/. Ctrl-C saves and prints the command that resumes.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command to argparse."""
+    parser.description = DESCRIPTION
+    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="group=choice or key=value")
+    parser.add_argument("-m", "--multirun", action="store_true", help="run every combination of comma-separated values")
+    parser.add_argument("--config-dir", type=Path, metavar="DIR", help="a folder with configuration groups of your own")
+    parser.add_argument("--cfg", action="store_true", help="print the composed configuration and stop")
+    parser.set_defaults(run=run, takes_rest=True)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compose, check, train."""
+    from telucodec.cli.compose import compose_config, sweep
+
+    unknown = [word for word in options.rest if word.startswith("-")]
+    if unknown:
+        raise InputError(f"{unknown[0]}: there is no such option. See telucodec train --help.")
+    options.overrides = [*options.overrides, *options.rest]
+    if options.multirun:
+        from telucodec.study.launch import launch
+
+        jobs = list(sweep(options.overrides))
+        for job in jobs:
+            compose_config(job, options.config_dir)
+        where = ["--config-dir", str(options.config_dir)] if options.config_dir else []
+        return launch([["train", *where, *job] for job in jobs], Console(stderr=True))
+    config = compose_config(options.overrides, options.config_dir)
+    if options.cfg:
+        import yaml
+
+        sys.stdout.write(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        return 0
+    return _train(config, options)
+
+
+def _train(config: dict[str, Any], options: argparse.Namespace) -> int:
+    from telucodec.training.fit import Start, fit
+
+    console = Console()
+    check_top(config)
+    folder, checkpoint = _place(config, console)
+    where = ["--config-dir", str(options.config_dir)] if options.config_dir else []
+    again = ["telucodec", "train", *where, *(o for o in options.overrides if not o.startswith("resume="))]
+    start = Start(folder, checkpoint, ["telucodec", *sys.argv[1:]], options.overrides)
+    try:
+        finished = fit(config, start, console)
+    except InputError:
+        with suppress(OSError):  # the folder of a run that never began is empty: it goes
+            folder.rmdir()
+        raise
+    if finished:
+        return 0
+    console.print(
+        f"stopped and saved. Continue with:\n  {shlex.join([*again, f'resume={folder}'])}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return 130
+
+
+def check_top(config: dict[str, Any]) -> None:
+    """Check the values that no class owns.
+
+    Raises:
+        InputError: one is out of range; the message names it.
+    """
+    for key, least in (("max_steps", 1), ("sample_rate", 1), ("seed", 0)):
+        if not isinstance(config[key], int) or isinstance(config[key], bool) or config[key] < least:
+            raise InputError(f"{key}: must be a whole number >= {least}, got {config[key]!r}.")
+    for key in ("name", "run_root"):
+        if not isinstance(config[key], str) or not config[key]:
+            raise InputError(f"{key}: must be a word, got {config[key]!r}.")
+    from telucodec.models.stored import check_version
+
+    check_version(config, Path("conf/train.yaml"))
+
+
+def _place(config: dict[str, Any], console: Console) -> tuple[Path, Path | None]:
+    """The run's folder, and the checkpoint that it goes on from."""
+    from telucodec.training.resume import find_run, resume_from
+
+    home, resume = Path(config["run_root"]) / config["name"], str(config["resume"])
+    found = Path(resume) if resume not in ("never", "auto") else find_run(home, config) if resume == "auto" else None
+    if found is not None:
+        return found, resume_from(found, config, console)
+    if resume == "auto":
+        console.print(
+            f"resume=auto: no unfinished run of this configuration under {home}; starting a new one.", highlight=False
+        )
+    return _fresh(home), None
+
+
+def _fresh(home: Path) -> Path:
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    names: Sequence[str] = [stamp, *(f"{stamp}-{number}" for number in range(2, 100))]
+    for name in names:
+        try:
+            (home / name).mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise InputError(f"{home / name}: cannot be made ({error.strerror}). Choose another run_root.") from None
+        return home / name
+    raise InputError(f"{home}: too many runs started in this second.")

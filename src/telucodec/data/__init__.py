@@ -1,0 +1,1 @@
+"""From recordings to batches: corpora, preparation, manifests, crops, their order."""

@@ -1,0 +1,112 @@
+"""What Lightning asks for data."""
+
+import signal
+from collections.abc import Sequence
+
+import lightning
+import torch
+from torch.utils.data import DataLoader
+
+from telucodec.data.manifest import Entry, Manifest, check_files
+from telucodec.data.sampler import CropOrder, EndlessBatches
+from telucodec.data.segments import Segments, Utterances, collate
+from telucodec.data.source import Source
+from telucodec.errors import InputError
+from telucodec.records import Batch
+
+
+class SpeechData(lightning.LightningDataModule):
+    """Endless random crops for training, whole utterances for validation and test.
+
+    Args:
+        source: gives the manifest.
+        sample_rate: that all files must have, Hz.
+        segment_seconds: length of a training crop, > 0.
+        batch_size: crops a step, over all micro-batches.
+        workers: loading processes; 0 loads in the training process.
+        seed: of the order of crops.
+        valid_utterances: how many validation utterances are used, the first of the manifest; null means all.
+        pin_memory: whether batches are put into page-locked memory, for faster transfer to a GPU.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        sample_rate: int,
+        segment_seconds: float,
+        batch_size: int,
+        workers: int,
+        seed: int,
+        valid_utterances: int | None,
+        pin_memory: bool,
+    ) -> None:
+        super().__init__()
+        for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 0), ("seed", seed, 0)):
+            if value < least:
+                raise ValueError(f"{name} must be >= {least}, got {value}")
+        if segment_seconds <= 0:
+            raise ValueError(f"segment_seconds must be > 0, got {segment_seconds}")
+        self.source, self.sample_rate, self.segment_seconds = source, sample_rate, segment_seconds
+        self.batch_size, self.workers, self.seed = batch_size, workers, seed
+        self.valid_utterances, self.pin_memory = valid_utterances, pin_memory
+
+    def prepare(self) -> Manifest:
+        """Find or make the recordings, and hold them against what training needs.
+
+        Raises:
+            InputError: files are missing, changed, of another sample rate, or all silent.
+        """
+        self.manifest = self.source()
+        train, valid = self.manifest.split("train"), self.manifest.split("valid")
+        wrong = [entry for entry in self.manifest.entries if entry.sample_rate != self.sample_rate]
+        if wrong:
+            raise InputError(
+                f"{self.manifest.locate(wrong[0])}: {wrong[0].sample_rate} Hz, but this codec runs at "
+                f"{self.sample_rate} Hz ({len(wrong)} such files). "
+                "Convert them once: telucodec data prepare SOURCE DEST."
+            )
+        check_files(self.manifest, self.manifest.entries)
+        for name, entries in (("train", train), ("valid", valid)):
+            if max(entry.rms_dbfs for entry in entries) < -60:
+                raise InputError(
+                    f"{self.manifest.path}: every utterance of the split '{name}' is silent (below -60 dBFS)."
+                )
+        self.train_entries: Sequence[Entry] = train
+        self.order = CropOrder([e.samples for e in train], round(self.segment_seconds * self.sample_rate), self.seed)
+        return self.manifest
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Batches from the position that the step count says, so that a resumed run sees what comes next."""
+        start = self.trainer.global_step * self.batch_size if self.trainer is not None else 0
+        return DataLoader(
+            Segments(self.manifest, self.train_entries, self.order),  # type: ignore[arg-type]
+            batch_sampler=EndlessBatches(self.batch_size, start),
+            num_workers=self.workers,
+            collate_fn=collate,
+            pin_memory=self.pin_memory and torch.cuda.is_available(),
+            persistent_workers=self.workers > 0,
+            worker_init_fn=_quiet_worker,
+            generator=torch.Generator(),  # its own, so that starting the workers draws nothing from the run's
+        )
+
+    def utterances(self, split: str) -> Utterances:
+        """Whole utterances of a split; those of `valid` up to `valid_utterances`."""
+        entries = self.manifest.split(split)
+        limit = self.valid_utterances if split == "valid" else None
+        return Utterances(self.manifest, entries[:limit], self.sample_rate)
+
+    @property
+    def seconds_per_step(self) -> float:
+        """Audio that one step hears."""
+        return self.batch_size * self.segment_seconds
+
+    @property
+    def steps_per_epoch(self) -> float:
+        """Steps after which every slot of the order has been visited once."""
+        return len(self.order) / self.batch_size
+
+
+def _quiet_worker(_: int) -> None:
+    # Ctrl-C reaches every process of the terminal; the training process alone decides when to stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

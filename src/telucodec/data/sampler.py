@@ -1,0 +1,71 @@
+"""Which crop comes when: a pure function of (seed, epoch, index), whatever the number of workers or restarts."""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+
+class Crop(NamedTuple):
+    """One piece of one utterance."""
+
+    entry: int  # position in the list of utterances
+    start: int  # first sample
+
+
+class CropOrder:
+    """Draws crops of equal length; an epoch offers each utterance about as many as fit into it.
+
+    Within an epoch the slots come in random order, and a slot's crop starts anywhere in its utterance. Utterances
+    shorter than a crop have one slot that starts at 0 (the reader pads it).
+
+    Args:
+        lengths: of the utterances, in samples.
+        crop: length of a crop in samples.
+        seed: of the order.
+
+    >>> order = CropOrder([100, 250], crop=100, seed=0)
+    >>> len(order), sorted(order(position).entry for position in range(3))
+    (3, [0, 1, 1])
+    """
+
+    def __init__(self, lengths: Sequence[int], crop: int, seed: int) -> None:
+        self.lengths = np.asarray(lengths, dtype=np.int64)
+        self.crop, self.seed = crop, seed
+        self.slots = np.repeat(np.arange(len(self.lengths)), np.maximum(1, self.lengths // crop))
+        self._permutation = lru_cache(maxsize=2)(self._permute)
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    def __call__(self, position: int) -> Crop:
+        """The crop at a position of the endless order; the epoch is position // len(self)."""
+        epoch, index = divmod(position, len(self))
+        entry = int(self.slots[self._permutation(epoch)[index]])
+        room = int(self.lengths[entry]) - self.crop
+        start = int(np.random.default_rng([self.seed, epoch, index]).integers(room + 1)) if room > 0 else 0
+        return Crop(entry, start)
+
+    def _permute(self, epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng([self.seed, epoch]).permutation(len(self))
+
+
+class EndlessBatches(Sampler[list[int]]):
+    """Positions in batches, from a given one on, without end.
+
+    Args:
+        batch_size: positions a batch.
+        start: first position.
+    """
+
+    def __init__(self, batch_size: int, start: int) -> None:
+        self.batch_size, self.start = batch_size, start
+
+    def __iter__(self) -> Iterator[list[int]]:
+        position = self.start
+        while True:
+            yield list(range(position, position + self.batch_size))
+            position += self.batch_size

@@ -1,0 +1,70 @@
+"""Crops for training and whole utterances for validation, read from disk."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from telucodec.audio.files import read, read_segment
+from telucodec.data.manifest import Entry, Manifest
+from telucodec.data.sampler import CropOrder
+from telucodec.errors import InputError
+from telucodec.records import Batch, Utterance
+
+
+class Segments(Dataset[tuple[torch.Tensor, str]]):
+    """Random crops by position in a `CropOrder`, read by seeking.
+
+    Args:
+        manifest: where the files are.
+        entries: the utterances to draw from.
+        order: which crop stands at which position.
+
+    Shape:
+        - Item: audio [1, crop] and the file it is from. Utterances shorter than a crop are padded with zeros.
+    """
+
+    def __init__(self, manifest: Manifest, entries: Sequence[Entry], order: CropOrder) -> None:
+        self.manifest, self.entries, self.order = manifest, tuple(entries), order
+
+    def __getitem__(self, position: int) -> tuple[torch.Tensor, str]:
+        crop = self.order(position)
+        entry = self.entries[crop.entry]
+        file = self.manifest.locate(entry)
+        audio = read_segment(file, crop.start, min(self.order.crop, entry.samples))
+        if not np.isfinite(audio).all():
+            raise InputError(
+                f"{file}: holds samples that are not finite. Remove it or run `telucodec data prepare` again."
+            )
+        audio = np.pad(audio[:1], ((0, 0), (0, self.order.crop - audio.shape[1])))
+        return torch.from_numpy(audio), str(file)
+
+
+class Utterances(Dataset[Utterance]):
+    """Whole utterances in the order of the manifest.
+
+    Args:
+        manifest: where the files are.
+        entries: the utterances.
+        sample_rate: that the files must have, Hz.
+    """
+
+    def __init__(self, manifest: Manifest, entries: Sequence[Entry], sample_rate: int) -> None:
+        self.manifest, self.entries, self.sample_rate = manifest, tuple(entries), sample_rate
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, index: int) -> Utterance:
+        entry = self.entries[index]
+        file = self.manifest.locate(entry)
+        audio, sample_rate = read(file)
+        if sample_rate != self.sample_rate or audio.shape[1] != entry.samples or not np.isfinite(audio).all():
+            raise InputError(f"{file}: is not what {self.manifest.path} says. Run `telucodec data prepare` again.")
+        return Utterance(torch.from_numpy(audio[None, :1]), entry.path, entry.speaker, entry.language)
+
+
+def collate(items: Sequence[tuple[torch.Tensor, str]]) -> Batch:
+    """Crops to a batch."""
+    return Batch(torch.stack([audio for audio, _ in items]), tuple(file for _, file in items))

@@ -1,0 +1,1 @@
+"""Named terms of the generator's objective and how they combine."""

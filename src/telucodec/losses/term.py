@@ -1,0 +1,62 @@
+"""What a loss is here: a named, weighted scalar that knows through which tensor the codec reaches it."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal, NamedTuple
+
+from torch import Tensor, nn
+
+from telucodec.records import Step
+
+Through = Literal["audio", "encoded", "codebook"]
+
+
+class Scored(NamedTuple):
+    """One evaluated term."""
+
+    value: Tensor  # scalar, unweighted
+    weight: float
+    through: Through
+
+
+class Term(nn.Module):
+    """One named scalar that the generator minimises.
+
+    Args:
+        weight: multiplier in the objective, >= 0; 0 means computed and logged, never optimised.
+        start: the step at which the term begins to be computed, >= 0.
+
+    Shape:
+        - Input: a `Step`. Output: scalar.
+    """
+
+    through: ClassVar[Through] = "audio"  # the only tensor through which the codec reaches this term
+
+    def __init__(self, *, weight: float, start: int) -> None:
+        super().__init__()
+        if weight < 0:
+            raise ValueError(f"weight must be >= 0, got {weight}")
+        if start < 0:
+            raise ValueError(f"start must be >= 0, got {start}")
+        self.weight, self.start = float(weight), start
+
+    def forward(self, step: Step) -> Tensor:
+        raise NotImplementedError
+
+
+class Terms(nn.Module):
+    """The objective, as data: name -> term, in the order of the configuration.
+
+    Shape:
+        - Input: a `Step`. Output: dict of `Scored`, of the terms that have started.
+    """
+
+    def __init__(self, terms: Mapping[str, Term]) -> None:
+        super().__init__()
+        if not terms:
+            raise ValueError("no loss is selected: choose at least one, for example loss=[l1,commitment]")
+        self.terms = nn.ModuleDict(terms)
+        self._typed = dict(terms)
+
+    def forward(self, step: Step) -> dict[str, Scored]:
+        live = {name: term for name, term in self._typed.items() if step.index >= term.start}
+        return {name: Scored(term(step), term.weight, term.through) for name, term in live.items()}

@@ -1,0 +1,1 @@
+"""What is measured on whole utterances: level, spectrum, codebooks, perception."""

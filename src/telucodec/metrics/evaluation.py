@@ -1,0 +1,115 @@
+"""The one evaluator: rows for utterances, a summary for a set. Training, `evaluate` and `reconstruct` all use it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Protocol
+
+from torch import Tensor
+
+from telucodec.audio.resample import RESAMPLER
+from telucodec.metrics.codebook import CodebookUse
+from telucodec.metrics.level import Moments
+from telucodec.records import Coded, Utterance
+
+POOLED = ("snr", "si_sdr", "rms_ratio", "rho", "shape_share", "gain_share", "dc_share", "snr_ceiling")
+
+
+class Metric(Protocol):
+    """Figures of one utterance beyond level."""
+
+    def __call__(self, target: Tensor, audio: Tensor, sample_rate: int) -> dict[str, float]: ...
+
+    def describe(self) -> dict[str, object]: ...
+
+
+@dataclass(frozen=True)
+class Row:
+    """One evaluated utterance."""
+
+    name: str
+    speaker: str | None
+    language: str | None
+    seconds: float
+    silent: bool  # its figures stay out of every mean
+    figures: Mapping[str, float]
+
+
+class Evaluator:
+    """What is measured; `begin` starts one set of utterances.
+
+    Args:
+        metrics: name -> what to compute besides level and codebooks.
+        silence_dbfs: targets below this RMS level (about the mean) are counted apart.
+    """
+
+    def __init__(self, *, metrics: Mapping[str, Metric], silence_dbfs: float) -> None:
+        self.metrics, self.silence_dbfs = dict(metrics), silence_dbfs
+
+    def begin(self, sample_rate: int, n_q: int, codebook_size: int) -> "Evaluation":
+        """An empty set for a codec of that sample rate (Hz), with n_q codebooks of that size."""
+        return Evaluation(self, sample_rate, CodebookUse(n_q, codebook_size))
+
+    def describe(self, sample_rate: int) -> dict[str, object]:
+        """Everything that decides the figures besides the signals: unlike evaluators must not be compared."""
+        described: dict[str, object] = {
+            "telucodec": version("telucodec"),
+            "torch": version("torch"),
+            "torchaudio": version("torchaudio"),
+            "resampler": RESAMPLER,
+            "sample_rate": sample_rate,
+            "silence_dbfs": self.silence_dbfs,
+            "level": "about the mean, float64; per utterance, then averaged; *_pooled over all samples",
+        }
+        for metric in self.metrics.values():
+            described |= metric.describe()
+        return described
+
+
+@dataclass
+class Evaluation:
+    """Collects utterances one by one, then sums them up."""
+
+    evaluator: Evaluator
+    sample_rate: int  # of all audio, Hz
+    codes: CodebookUse
+    rows: list[Row] = field(default_factory=list)
+    pool: Moments = field(default_factory=lambda: Moments(0, 0, 0, 0, 0, 0))
+
+    def add(self, utterance: Utterance, coded: Coded) -> Row:
+        """Measure one utterance [1, 1, T] and keep its row."""
+        target, audio = utterance.audio, coded.audio
+        moments = Moments.of(target, audio)
+        figures, silent = moments.figures(), moments.target_dbfs < self.evaluator.silence_dbfs
+        if not silent:
+            self.pool = self.pool + moments
+            self.codes.add(coded.quantized.codes)
+            for metric in self.evaluator.metrics.values():
+                figures |= metric(target, audio, self.sample_rate)
+        seconds = target.shape[-1] / self.sample_rate
+        row = Row(utterance.name, utterance.speaker, utterance.language, seconds, silent, figures)
+        self.rows.append(row)
+        return row
+
+    def summary(self) -> dict[str, float]:
+        """Means over utterances, `<figure>_pooled` over all samples, codebook figures, and how many were left out."""
+        loud = [row for row in self.rows if not row.silent]
+        figures = mean_figures(loud)
+        if loud:
+            pooled = self.pool.figures()
+            figures |= {f"{name}_pooled": pooled[name] for name in POOLED}
+        counts = {"utterances": float(len(loud)), "silent_utterances": float(len(self.rows) - len(loud))}
+        return figures | counts | self.codes.figures()
+
+
+def mean_figures(rows: Sequence[Row]) -> dict[str, float]:
+    """Mean of each figure over rows; rows without it or with NaN are counted in `<figure>_missing`."""
+    names = dict.fromkeys(name for row in rows for name in row.figures)
+    means: dict[str, float] = {}
+    for name in names:
+        values = [row.figures[name] for row in rows if not math.isnan(row.figures.get(name, math.nan))]
+        means[name] = sum(values) / len(values) if values else math.nan
+        if len(values) < len(rows):
+            means[f"{name}_missing"] = float(len(rows) - len(values))
+    return means

@@ -1,0 +1,1 @@
+"""Encoder, quantizer, decoder and output stage make a codec; codecs on disk."""

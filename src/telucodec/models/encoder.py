@@ -1,0 +1,74 @@
+"""Waveform to latent."""
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor, nn
+
+from telucodec.nn.conv import Conv1d, Norm
+from telucodec.nn.residual import ResidualUnit
+
+
+class Encoder(nn.Module):
+    """Stages of one convolution and residual units, then a convolution to the latent.
+
+    A stage of stride s > 1 has kernel 2 s, one of stride 1 has `kernel_size`. A first stage of stride 1 makes this the
+    encoder of SEANet, EnCodec and DAC; a first stage of a larger stride saves the costly layers at full rate.
+
+    Args:
+        strides: of each stage, from the waveform on; their product is the hop length.
+        channels: output width of each stage.
+        dilations: of the residual units of each stage; an empty list means none.
+        dim: width D of the latent.
+        kernel_size: of stages of stride 1.
+        unit: builds a residual unit from (channels, dilation).
+        activation: builds an activation from a number of channels.
+        norm: wraps each convolution.
+
+    Shape:
+        - Input: [B, 1, T] with T a multiple of the hop length. Output: [B, D, F].
+
+    Source: Tagliasacchi et al. 2020, arXiv:2009.02095; Kumar et al. 2023, arXiv:2306.06546.
+    """
+
+    def __init__(
+        self,
+        *,
+        strides: Sequence[int],
+        channels: Sequence[int],
+        dilations: Sequence[Sequence[int]],
+        dim: int,
+        kernel_size: int,
+        unit: Callable[[int, int], ResidualUnit],
+        activation: Callable[[int], nn.Module],
+        norm: Norm,
+    ) -> None:
+        super().__init__()
+        check_stages(strides, channels, dilations)
+        self.dim, self.strides = dim, tuple(strides)
+        layers: list[nn.Module] = []
+        before = 1
+        for stride, width, dilation in zip(strides, channels, dilations, strict=True):
+            kernel = kernel_size if stride == 1 else 2 * stride
+            layers += [activation(before)] if before > 1 else []
+            layers += [Conv1d(before, width, kernel_size=kernel, stride=stride, norm=norm)]
+            layers += [unit(width, d) for d in dilation]
+            before = width
+        layers += [activation(before), Conv1d(before, dim, kernel_size=3, norm=norm)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        encoded: Tensor = self.layers(audio)
+        return encoded
+
+
+def check_stages(strides: Sequence[int], channels: Sequence[int], dilations: Sequence[Sequence[int]]) -> None:
+    """Hold the lists that describe stages against each other.
+
+    Raises:
+        ValueError: they differ in length, or a stride or width is not positive.
+    """
+    if not len(strides) == len(channels) == len(dilations):
+        lengths = f"{len(strides)} strides, {len(channels)} channels, {len(dilations)} dilations"
+        raise ValueError(f"strides, channels and dilations need one entry a stage, got {lengths}")
+    if not strides or min(strides) < 1 or min(channels) < 1:
+        raise ValueError(f"strides and channels must be >= 1, got {list(strides)} and {list(channels)}")

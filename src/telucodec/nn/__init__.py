@@ -1,0 +1,1 @@
+"""Building blocks of networks: convolutions that keep lengths, activations, weight norms, residual units."""

@@ -1,0 +1,61 @@
+"""Activations, all constructed with the number of channels that they act on."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Snake(nn.Module):
+    """x + sin(alpha x)^2 / alpha with a learned alpha per channel: periodic and monotone.
+
+    Args:
+        channels: width of the input.
+        alpha: initial value, > 0.
+
+    Shape:
+        - Input: [B, channels, T]. Output: the same.
+
+    Source: Ziyin et al. 2020, arXiv:2006.08195, eq. 3.
+    """
+
+    def __init__(self, channels: int, *, alpha: float) -> None:
+        super().__init__()
+        if alpha <= 0:
+            raise ValueError(f"alpha must be > 0, got {alpha}")
+        self.alpha = nn.Parameter(torch.full((1, channels, 1), float(alpha)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + (self.alpha * x).sin().square() / (self.alpha + 1e-9)
+
+
+class ELU(nn.ELU):
+    """Exponential linear unit.
+
+    Args:
+        channels: width of the input; all channels are treated alike.
+        alpha: the limit for very negative inputs is -alpha, > 0.
+
+    Shape:
+        - Input: [B, channels, T]. Output: the same.
+
+    Source: Clevert et al. 2016, arXiv:1511.07289, eq. 15.
+    """
+
+    def __init__(self, channels: int, *, alpha: float) -> None:
+        super().__init__(alpha)
+        self.channels = channels
+
+
+class LeakyReLU(nn.LeakyReLU):
+    """x for x > 0, slope * x below.
+
+    Args:
+        channels: width of the input; all channels are treated alike.
+        slope: for negative inputs, in [0, 1).
+
+    Shape:
+        - Input: [B, channels, T]. Output: the same.
+    """
+
+    def __init__(self, channels: int, *, slope: float) -> None:
+        super().__init__(slope)
+        self.channels = channels

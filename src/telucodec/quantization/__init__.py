@@ -1,0 +1,1 @@
+"""Latents to codes and back: residual vector quantization and its slots."""

@@ -1,0 +1,1 @@
+"""Many runs: launching them and the statistics of their figures."""

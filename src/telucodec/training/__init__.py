@@ -1,0 +1,1 @@
+"""The only floor that steps optimizers; lightning lives here."""

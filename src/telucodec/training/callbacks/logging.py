@@ -1,0 +1,53 @@
+"""Figures of single steps, on their way to the loggers."""
+
+import time
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from telucodec.training.context import Run
+from telucodec.training.module import CodecTraining
+
+
+class Logging(Callback):
+    """Logs what the training step noted, every `every` steps: the only moment at which the device is waited for.
+
+    Args:
+        every: steps between rows, >= 1.
+        run: what the callbacks share.
+    """
+
+    def __init__(self, *, every: int, run: Run) -> None:
+        if every < 1:
+            raise ValueError(f"every must be >= 1, got {every}")
+        self.every, self.data = every, run.data
+        self.busy, self.since, self.started = 0.0, 0, 0.0
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, CodecTraining)
+        self.started = time.monotonic()
+        pl_module.noting = (trainer.global_step + 1) % self.every == 0
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, CodecTraining)
+        step = trainer.global_step
+        if pl_module.noting:
+            names = list(pl_module.figures)
+            values = torch.stack([pl_module.figures[n].float().reshape(()) for n in names]).tolist()
+        self.busy, self.since = self.busy + time.monotonic() - self.started, self.since + 1
+        if not pl_module.noting:
+            return
+        figures = dict(zip(names, values, strict=True)) | pl_module.learning_rates()
+        figures["train/output_scale"] = pl_module.codec.output.output_scale
+        figures["train/audio_seconds_per_second"] = self.since * self.data.seconds_per_step / max(self.busy, 1e-9)
+        figures["train/audio_hours"] = step * self.data.seconds_per_step / 3600
+        figures["train/epoch"] = step / self.data.steps_per_epoch
+        for logger in trainer.loggers:
+            logger.log_metrics(figures, step)
+        self.busy, self.since = 0.0, 0

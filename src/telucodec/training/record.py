@@ -1,0 +1,130 @@
+"""The record of a run: files that a program can read years later. TensorBoard shows the same, and is no record."""
+
+import json
+import math
+import os
+import platform
+import subprocess
+import time
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+from telucodec.disk import write_text
+
+PACKAGES = ("telucodec", "torch", "torchaudio", "lightning", "hydra-core", "omegaconf", "numpy", "soundfile", "soxr")
+
+
+class RunRecord(Logger):
+    """Writes metrics.jsonl (one row a logging), run.json (what, when, where, how it ended) and summary.json.
+
+    Args:
+        folder: of the run.
+        step: rows after it are dropped: they belong to an attempt that was lost.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        super().__init__()
+        self.folder, self.latest = folder, dict[str, float]()
+        self.rows = [row for row in _read_rows(folder / "metrics.jsonl") if row["step"] <= step] if step else []
+        self.clock = time.monotonic() - (self.rows[-1]["seconds"] if self.rows else 0.0)
+
+    def begin(self) -> None:
+        """Make the folder, and start metrics.jsonl from the rows that are kept."""
+        write_text(self.folder / "metrics.jsonl", "".join(_line(row) for row in self.rows))
+
+    @property
+    def name(self) -> str:
+        return self.folder.parent.name
+
+    @property
+    def version(self) -> str:
+        return self.folder.name
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the run so far, earlier attempts included."""
+        return time.monotonic() - self.clock
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        row = {"step": step or 0, "seconds": round(self.seconds, 3)} | {k: float(v) for k, v in metrics.items()}
+        self.rows.append(row)
+        self.latest |= row
+        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(_line(row))
+
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """config.yaml holds them already."""
+
+    def history(self, key: str) -> list[tuple[int, float]]:
+        """All (step, value) pairs of one key."""
+        return [(int(row["step"]), row[key]) for row in self.rows if key in row]
+
+    def row_at(self, key: str, step: int) -> dict[str, float]:
+        """The last row with a key at or before a step; empty if there is none."""
+        rows = [row for row in self.rows if key in row and row["step"] <= step]
+        return rows[-1] if rows else {}
+
+    @rank_zero_only
+    def write(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a JSON file into the run folder; numbers that JSON lacks become null."""
+        write_text(self.folder / name, json.dumps(_plain(content), indent=2, ensure_ascii=False) + "\n")
+
+
+def circumstances(command: Sequence[str], overrides: Sequence[str]) -> dict[str, Any]:
+    """What a run was started with and on."""
+    return {
+        "command": list(command),
+        "overrides": list(overrides),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "git": git_commit(),
+        "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "process": os.getpid(),
+    }
+
+
+def git_commit() -> dict[str, Any] | None:
+    """Commit of the source that runs, and whether it was changed since; None for an installed package."""
+    try:
+        return {"commit": _git("rev-parse", "HEAD"), "changed": bool(_git("status", "--porcelain", "--", "."))}
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(*words: str) -> str:
+    here = Path(__file__).parent
+    tracked = subprocess.run(["git", "ls-files", "--error-unmatch", __file__], cwd=here, capture_output=True)
+    tracked.check_returncode()  # an installed package may lie inside somebody else's checkout
+    return subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _read_rows(path: Path) -> list[dict[str, float]]:
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:  # the last line of a killed run may be cut
+            continue
+        rows.append({k: math.nan if v is None else v for k, v in row.items()})
+    return rows
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return json.dumps(_plain(row)) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

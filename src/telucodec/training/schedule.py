@@ -1,0 +1,70 @@
+"""Learning-rate factors as pure functions of the step: no state, so a resumed run cannot drift."""
+
+import math
+
+
+class Constant:
+    """1 after a linear warm-up.
+
+    Args:
+        warmup_steps: steps over which the factor rises to 1, >= 0.
+
+    >>> [Constant(warmup_steps=4)(step) for step in (0, 1, 3, 100)]
+    [0.25, 0.5, 1.0, 1.0]
+    """
+
+    def __init__(self, *, warmup_steps: int) -> None:
+        if warmup_steps < 0:
+            raise ValueError(f"warmup_steps must be >= 0, got {warmup_steps}")
+        self.warmup_steps = warmup_steps
+
+    def __call__(self, step: int) -> float:
+        """The factor on the learning rate in step `step` (from 0)."""
+        return min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+
+
+class Cosine(Constant):
+    """A warm-up, then half a cosine from 1 to `final_factor` at `total_steps`.
+
+    Args:
+        warmup_steps: steps over which the factor rises to 1, >= 0.
+        total_steps: where the cosine ends; after it the factor stays.
+        final_factor: in [0, 1].
+
+    Source: Loshchilov and Hutter 2016, arXiv:1608.03983, eq. 5, one period.
+
+    >>> [round(Cosine(warmup_steps=0, total_steps=4, final_factor=0.0)(step), 4) for step in (0, 2, 4, 9)]
+    [1.0, 0.5, 0.0, 0.0]
+    """
+
+    def __init__(self, *, warmup_steps: int, total_steps: int, final_factor: float) -> None:
+        super().__init__(warmup_steps=warmup_steps)
+        if not 0 <= final_factor <= 1:
+            raise ValueError(f"final_factor must be in [0, 1], got {final_factor}")
+        self.total_steps, self.final_factor = total_steps, final_factor
+
+    def __call__(self, step: int) -> float:
+        done = min(1.0, max(0, step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps))
+        fall = self.final_factor + (1 - self.final_factor) * (1 + math.cos(math.pi * done)) / 2
+        return super().__call__(step) * fall
+
+
+class Exponential(Constant):
+    """A warm-up, and gamma ** step.
+
+    Args:
+        warmup_steps: steps over which the factor rises to 1, >= 0.
+        gamma: factor a step, in (0, 1].
+
+    >>> round(Exponential(warmup_steps=0, gamma=0.999996)(400_000), 3)
+    0.202
+    """
+
+    def __init__(self, *, warmup_steps: int, gamma: float) -> None:
+        super().__init__(warmup_steps=warmup_steps)
+        if not 0 < gamma <= 1:
+            raise ValueError(f"gamma must be in (0, 1], got {gamma}")
+        self.gamma = gamma
+
+    def __call__(self, step: int) -> float:
+        return super().__call__(step) * self.gamma**step

@@ -1,0 +1,40 @@
+import math
+
+import pytest
+import torch
+
+from telucodec.nn.activation import ELU, LeakyReLU, Snake
+from telucodec.nn.norm import no_norm
+from telucodec.nn.residual import ResidualUnit
+
+
+def test_snake_by_hand():
+    snake = Snake(1, alpha=2.0)
+    x = math.pi / 4  # sin(2 x) = 1
+    assert snake(torch.full((1, 1, 1), x)).item() == pytest.approx(x + 0.5)
+
+
+def test_snake_rises_everywhere():
+    y = Snake(1, alpha=3.0)(torch.linspace(-5, 5, 1001)[None, None])
+    assert (y.diff() >= -1e-6).all()
+
+
+def test_elu_and_leaky_relu_by_hand():
+    x = torch.tensor([[[-1.0, 2.0]]])
+    torch.testing.assert_close(ELU(1, alpha=1.0)(x), torch.tensor([[[math.exp(-1) - 1, 2.0]]]))
+    torch.testing.assert_close(LeakyReLU(1, slope=0.2)(x), torch.tensor([[[-0.2, 2.0]]]))
+
+
+def test_snake_refuses_a_flat_alpha():
+    with pytest.raises(ValueError, match="alpha must be > 0"):
+        Snake(1, alpha=0.0)
+
+
+def test_residual_unit_starts_from_its_input():
+    unit = ResidualUnit(
+        4, 3, kernel_size=3, compress=2, activation=lambda channels: ELU(channels, alpha=1.0), norm=no_norm
+    )
+    torch.nn.init.zeros_(unit.body[-1].conv.weight)
+    torch.nn.init.zeros_(unit.body[-1].conv.bias)
+    x = torch.randn(2, 4, 50)
+    torch.testing.assert_close(unit(x), x)

@@ -1,0 +1,254 @@
+"""Whole runs at toy size: the record, stopping, going on, damage."""
+
+import json
+import os
+import signal
+import threading
+import time
+
+import pytest
+import torch
+import yaml
+
+from telucodec.cli.main import main
+from telucodec.errors import InputError
+from telucodec.training.callbacks.stop import Stop
+from telucodec.training.checkpoint import (
+    AtomicIO,
+    newest_checkpoint,
+    random_states,
+    read_checkpoint,
+    restore_random_states,
+)
+
+FINAL = {
+    "val/snr", "val/si_sdr", "val/rms_ratio", "val/rho", "val/shape_share", "val/gain_share", "val/dc_share",
+    "val/snr_ceiling", "val/mel_distance", "val/kbps", "codebook/usage_min", "train/output_scale",
+}  # fmt: skip
+
+
+def rows(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_run_leaves_its_record(train, capsys):
+    code, run = train("callback.validation.examples=1")
+    assert code == 0
+    summary = json.loads((run / "summary.json").read_text())
+    assert set(summary["final"]) >= FINAL
+    assert summary["steps"] == 6
+    assert summary["audio_hours"] == pytest.approx(6 * 4 * 0.064 / 3600)
+    assert "test/snr" in summary["test"]
+    assert summary["evaluator"]["resampler"].startswith("soxr")
+    facts = json.loads((run / "run.json").read_text())
+    assert facts["status"] == "finished"
+    assert {"command", "overrides", "git", "versions", "device", "seed", "steps", "audio_hours", "seconds"} <= set(
+        facts
+    )
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["max_steps"] == 6
+    validated = [row["step"] for row in rows(run) if "val/snr" in row]
+    assert validated == [0, 3, 6]
+    trained = [row for row in rows(run) if "loss/l1" in row]
+    assert [row["step"] for row in trained] == [1, 2, 3, 4, 5, 6]
+    assert {"weighted/l1", "lr/codec", "lr/adversary", "gradient_norm/codec", "train/audio_seconds_per_second"} <= set(
+        trained[0]
+    )
+    assert (run / "audio" / "utterance_0_output.wav").stat().st_size > 1000
+    assert (run / "pictures" / "utterance_0_after.png").stat().st_size > 10000
+    assert [p.name for p in sorted((run / "checkpoints").iterdir())] == ["step-000000004.ckpt", "step-000000006.ckpt"]
+    assert "SNR" in capsys.readouterr().out
+
+
+def test_tensorboard_holds_scalars_audio_pictures_config_and_hparams(train):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    _, run = train("callback.validation.examples=1")
+    found = EventAccumulator(str(run / "tensorboard"), size_guidance={"audio": 0, "images": 0})
+    found.Reload()
+    tags = found.Tags()
+    assert {"loss/l1", "val/snr", "val/rms_ratio", "train/output_scale", "codebook/0/usage"} <= set(tags["scalars"])
+    assert {"utterance_0/target", "utterance_0/output"} <= set(tags["audio"])
+    assert "utterance_0/comparison" in tags["images"]
+    assert "config/text_summary" in tags["tensors"]
+    assert [event.step for event in found.Scalars("val/snr")] == [0, 3, 6]
+    sessions = [
+        tag
+        for p in (run / "tensorboard").rglob("events*")
+        for tag in EventAccumulator(str(p)).Reload().Tags()["scalars"]
+    ]
+    assert "final/snr" in sessions, "the metric of the hparams tab"
+
+
+def state(run):
+    return read_checkpoint(run / "checkpoints" / "step-000000006.ckpt")
+
+
+def assert_same(a, b, where=""):
+    if isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            assert_same(a[key], b[key], f"{where}.{key}")
+    elif isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), where
+        for index, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_same(x, y, f"{where}[{index}]")
+    else:
+        assert a == b, where
+
+
+@pytest.mark.parametrize("step", [3, 4])
+def test_stopping_and_going_on_gives_the_run_that_never_stopped(train, monkeypatch, step):
+    """Bit for bit: weights, optimizers, codebooks, random states; and the rows of the record."""
+    _, whole = train("name=whole")
+    _, other = train("name=other", "seed=1")
+
+    class Early(Stop):
+        def on_train_batch_end(self, trainer, *rest):
+            self.asked = trainer.global_step == step
+            super().on_train_batch_end(trainer, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("telucodec.training.fit.Stop", Early)
+        code, first = train("name=parts")
+    assert code == 130
+    code, again = train("name=parts", "resume=auto")
+    assert (code, again) == (0, first)
+    a, b, c = state(whole), state(first), state(other)
+    for key in ("state_dict", "optimizer_states", "telucodec", "global_step"):
+        assert_same(a[key], b[key], key)
+    with pytest.raises(AssertionError):
+        assert_same(a["state_dict"], c["state_dict"])
+    for row, want in zip(rows(first), rows(whole), strict=True):
+        keys = [k for k in want if k.startswith(("loss/", "val/", "lr/", "gradient", "codebook"))]
+        assert {k: row[k] for k in keys} == {k: want[k] for k in keys}
+
+
+def test_resume_auto_finds_the_unfinished_run(train, capsys):
+    code, run = train("resume=auto")
+    assert code == 0
+    assert "starting a new one" in " ".join(capsys.readouterr().out.split())
+    (run / "summary.json").unlink()
+    (run / "checkpoints" / "step-000000006.ckpt").unlink()
+    code, again = train("resume=auto")
+    assert (code, again) == (0, run)
+    assert "continuing" in capsys.readouterr().out
+    assert (run / "summary.json").exists()
+
+
+def test_a_checkpoint_cut_in_half_is_named_and_the_older_one_used(train, capsys):
+    _, run = train()
+    newest = run / "checkpoints" / "step-000000006.ckpt"
+    newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
+    found, skipped = newest_checkpoint(run)
+    assert found.name == "step-000000004.ckpt"
+    assert "step-000000006.ckpt: damaged" in skipped[0]
+    capsys.readouterr()
+    code, _ = train(f"resume={run}")
+    out = " ".join(capsys.readouterr().out.split())
+    assert code == 0
+    assert "step-000000006.ckpt: damaged" in out
+    assert "from step-000000004.ckpt" in out
+    for path in (run / "checkpoints").iterdir():
+        path.write_bytes(b"not a checkpoint")
+    code, _ = train(f"resume={run}")
+    assert code == 2
+
+
+def test_another_configuration_is_not_continued(train, capsys):
+    _, run = train()
+    code, _ = train(f"resume={run}", "optimizer.lr=0.5")
+    assert code == 2
+    assert "0.002 -> 0.5" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_config_of_another_version_is_named(train, capsys):
+    _, run = train()
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    (run / "config.yaml").write_text(yaml.safe_dump(config | {"version": 0}))
+    assert train(f"resume={run}")[0] == 2
+    assert "config version 0, this telucodec reads version 1" in " ".join(capsys.readouterr().err.split())
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(train, capsys):
+    def interrupt():
+        time.sleep(6)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    code, run = train("max_steps=100000", "callback.validation.every=100000", "callback.saving.every=100000")
+    out = " ".join(capsys.readouterr().out.split())
+    assert code == 130
+    assert f"resume={run.relative_to(run.parents[2])}" in out
+    assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
+    found, _ = newest_checkpoint(run)
+    assert read_checkpoint(found)["global_step"] == json.loads((run / "run.json").read_text())["steps"] > 0
+
+
+def test_a_failed_save_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "step-1.ckpt"
+    AtomicIO().save_checkpoint({"a": 1}, path)
+    before = path.read_bytes()
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(InputError, match=r"step-1\.ckpt: cannot be written \(No space left on device\)"):
+        AtomicIO().save_checkpoint({"a": 2}, path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_truly_full_disk_is_an_error_that_names_the_file(tmp_path):
+    """/dev/full takes no byte: the partial file is made a link to it."""
+    if not os.path.exists("/dev/full"):
+        pytest.skip("this system has no /dev/full")
+    path = tmp_path / "step-1.ckpt"
+    path.with_name(f".{path.name}.{os.getpid()}.partial").symlink_to("/dev/full")
+    with pytest.raises(InputError, match=r"step-1\.ckpt: cannot be written"):
+        AtomicIO().save_checkpoint({"a": torch.zeros(100_000)}, path)
+    assert not path.exists()
+
+
+def test_random_states_come_back():
+    states = random_states()
+    first = torch.randn(3)
+    restore_random_states(states)
+    assert torch.equal(torch.randn(3), first)
+
+
+def test_checkpoints_hold_plain_containers_only(train):
+    _, run = train()
+    checkpoint = torch.load(run / "checkpoints" / "step-000000006.ckpt", weights_only=True)
+    assert len(checkpoint["optimizer_states"]) == 2
+    assert any(key.startswith("adversary.") for key in checkpoint["state_dict"])
+    assert any(key.endswith("counts") for key in checkpoint["state_dict"])
+
+
+def test_evaluate_and_reconstruct_from_the_run(train, tmp_path, capsys, speech_folder):
+    import soundfile
+
+    _, run = train()
+    assert main(["evaluate", str(run), "--split", "all"]) == 0
+    (summary,) = (run / "evaluation").glob("*-all/summary.json")
+    found = json.loads(summary.read_text())
+    assert found["groups"]["all"]["utterances"] == 12
+    assert found["groups"]["speaker speaker_0"]["utterances"] == 2
+    assert (
+        found["groups"]["all"]["snr"]["low"]
+        <= found["groups"]["all"]["snr"]["mean"]
+        <= found["groups"]["all"]["snr"]["high"]
+    )
+    files = json.loads(summary.with_name("files.json").read_text())
+    assert sum(row["snr"] for row in files) / 12 == pytest.approx(found["summary"]["snr"])
+    assert len(summary.with_name("files.csv").read_text().splitlines()) == 13
+    stereo = tmp_path / "in.wav"
+    soundfile.write(stereo, torch.randn(44100, 2).numpy() * 0.1, 44100)
+    assert main(["reconstruct", str(run), str(stereo), str(tmp_path / "out.wav")]) == 0
+    assert soundfile.info(tmp_path / "out.wav").frames == 16000
+    assert soundfile.info(tmp_path / "out.wav").channels == 2
+    assert main(["reconstruct", str(run), str(stereo), str(tmp_path / "out.mp3")]) == 2
+    assert "must end in .wav or .flac" in capsys.readouterr().err
