@@ -23,6 +23,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield partial
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
+        partial.chmod(0o666 & ~_umask())  # some writers make files that only their owner can read
         os.replace(partial, path)
     except OSError as error:
         why = error.strerror or str(error)
@@ -30,6 +31,12 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from conftest import voices
 from torch.utils.data import DataLoader
 
+from conftest import voices
 from telucodec.audio.files import read, write
 from telucodec.data.folder import index_folder
 from telucodec.data.manifest import write_manifest

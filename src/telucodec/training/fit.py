@@ -16,6 +16,7 @@ from telucodec.data.module import SpeechData
 from telucodec.disk import write_text
 from telucodec.errors import InputError
 from telucodec.models.assess import Assessment, keyed
+from telucodec.models.stored import CONFIG
 from telucodec.training.callbacks.stop import Stop
 from telucodec.training.checkpoint import read_checkpoint
 from telucodec.training.context import Run
@@ -87,7 +88,7 @@ def fit(config: Mapping[str, Any], start: Start, console: Console) -> bool:
     finished = trainer.global_step >= run.max_steps
     record.write("run.json", facts | _progress(run, trainer.global_step, "finished" if finished else "interrupted"))
     if finished:
-        _finish(run, module, trainer.global_step)
+        _finish(run, module, trainer.global_step, start.overrides)
         report(run, config["adversary"]["start"])
     return finished
 
@@ -102,7 +103,7 @@ def _callback(node: Mapping[str, Any], path: str, run: Run) -> Callback:
 
 def _announce(config: Mapping[str, Any], run: Run, module: CodecTraining, facts: dict[str, Any]) -> None:
     text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-    write_text(run.folder / "config.yaml", text)
+    write_text(run.folder / CONFIG, text)
     run.record.begin()
     run.record.write("run.json", facts | _progress(run, 0, "running"))
     run.tensorboard.experiment.add_text("config", f"```yaml\n{text}```")
@@ -114,7 +115,7 @@ def _progress(run: Run, step: int, status: str) -> dict[str, Any]:
     return {"status": status, "steps": step, "audio_hours": hours, "seconds": run.record.seconds}
 
 
-def _finish(run: Run, module: CodecTraining, step: int) -> None:
+def _finish(run: Run, module: CodecTraining, step: int, overrides: Sequence[str]) -> None:
     """Write summary.json: the last validation, and the test split, heard once and only now."""
     final = run.record.row_at("val/snr", step)
     summary = {"final": {key: final[key] for key in dict.fromkeys([*FINAL, *_kept(final)]) if key in final}}
@@ -128,11 +129,19 @@ def _finish(run: Run, module: CodecTraining, step: int) -> None:
     evaluator = run.evaluator.describe(module.codec.sample_rate)
     run.record.write("summary.json", summary | rest | {"data": str(run.data.manifest.path), "evaluator": evaluator})
     metrics = {f"final/{key.split('/', 1)[1]}": final[key] for key in FINAL if key in final}
-    run.tensorboard.log_hyperparams(_flat(yaml.safe_load((run.folder / "config.yaml").read_text())), metrics)
+    run.tensorboard.log_hyperparams(_hparams(run.folder, overrides), metrics)
 
 
 def _kept(row: Mapping[str, float]) -> list[str]:
     return [key for key in row if key.startswith(("val/", "codebook/"))]
+
+
+def _hparams(folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """The configuration as scalars, what was switched first: TensorBoard shows no more than about 30 columns."""
+    config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    flat = _flat({k: v for k, v in config.items() if k not in ("training", "evaluator")})  # they repeat the groups
+    switched = [override.lstrip("+~").partition("=")[0] for override in overrides]
+    return {key: flat[key] for key in flat if any(key.startswith(name) for name in switched)} | flat
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
