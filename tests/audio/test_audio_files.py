@@ -3,7 +3,7 @@ import pytest
 import soundfile
 
 from telucodec.audio.decode import decode, to_int16
-from telucodec.audio.files import probe, read, read_blocks, read_segment, write
+from telucodec.audio.files import AudioInfo, probe, read, read_blocks, read_segment, write
 from telucodec.errors import InputError
 
 FORMS = {
@@ -36,6 +36,7 @@ def test_every_format_is_read_and_its_blocks_join_to_the_whole(tmp_path, noise, 
     assert audio.shape == (2, 24000)
     assert audio.dtype == np.float32
     assert (probe(path).channels, probe(path).sample_rate) == (2, 16000)
+    assert isinstance(probe(path), AudioInfo)
     blocks = list(read_blocks(path, 1000))
     assert max(block.shape[1] for block in blocks) <= 1000
     np.testing.assert_array_equal(np.concatenate(blocks, axis=1), audio)

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from telucodec.data.folder import index_folder
 from telucodec.data.manifest import write_manifest
 from telucodec.data.module import SpeechData
 from telucodec.data.sampler import CropOrder, EndlessBatches
-from telucodec.data.segments import Segments, Utterances, collate
+from telucodec.data.segments import Segments, Utterances, collate, ignore_interrupt
 from telucodec.data.source import Embedded, FromFolder, FromManifest
 from telucodec.errors import InputError
 
@@ -61,6 +63,15 @@ def test_the_number_of_workers_changes_nothing(speech_folder):
     for a, b in zip(first(0), first(2), strict=True):
         assert torch.equal(a.audio, b.audio)
         assert a.files == b.files
+
+
+def test_loading_processes_may_be_spawned(speech_folder):
+    """As on macOS: all that they are handed survives pickling, used or unused."""
+    manifest = index_folder(speech_folder, _console()).manifest
+    data = Segments(manifest, manifest.entries, CropOrder([e.samples for e in manifest.entries], 1600, seed=0))
+    audio, _ = data[3]
+    again = pickle.loads(pickle.dumps((data, collate, ignore_interrupt)))[0]
+    assert torch.equal(again[3][0], audio)
 
 
 def _console():

@@ -104,6 +104,7 @@ def test_extreme_signals_have_defined_figures():
 def test_peaks_and_level():
     m = Moments.of(torch.tensor([0.5, -0.5]), torch.tensor([0.1, -0.25]))
     assert m.figures()["peak_ratio"] == 0.5
+    assert m.figures()["range_ratio"] == pytest.approx(0.35)
     assert m.target_dbfs == pytest.approx(-6.02, abs=0.01)
 
 

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,8 +34,8 @@ examples:
 """
 
 FIGURES = (
-    "snr", "si_sdr", "rho", "rms_ratio", "snr_ceiling", "shape_share", "gain_share", "dc_share", "peak_ratio",
-    "mel_distance", "pesq_wb", "stoi", "visqol",
+    "snr", "si_sdr", "rho", "rms_ratio", "snr_ceiling", "shape_share", "gain_share", "dc_share",
+    "peak_ratio", "range_ratio", "mel_distance", "pesq_wb", "stoi", "visqol",
 )  # fmt: skip
 SHOWN = ("snr", "si_sdr", "rho", "rms_ratio", "mel_distance", "pesq_wb", "stoi", "visqol")
 
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     if torch.cuda.is_available():
         codec.cuda()
     assessment, utterances = Assessment(codec, evaluator), Utterances(manifest, entries, codec.sample_rate)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 160)  # a file has room for the whole table
     for index in track(range(len(utterances)), "evaluating", console=Console(stderr=True), transient=True):
         assessment.hear(utterances[index])
     rows, summary = assessment.evaluation.rows, assessment.summary()

@@ -69,12 +69,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _train(config: dict[str, Any], options: argparse.Namespace) -> int:
     from telucodec.training.fit import Start, fit
+    from telucodec.training.report import command_prefix
 
     console = Console()
     check_top(config)
     folder, checkpoint = _place(config, console)
     where = ["--config-dir", str(options.config_dir)] if options.config_dir else []
-    again = ["telucodec", "train", *where, *(o for o in options.overrides if not o.startswith("resume="))]
+    kept = [override for override in options.overrides if not override.startswith("resume=")]
+    again = [f"{command_prefix()}telucodec", "train", *where, *kept]
     start = Start(folder, checkpoint, ["telucodec", *sys.argv[1:]], options.overrides)
     try:
         finished = fit(config, start, console)

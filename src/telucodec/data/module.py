@@ -1,6 +1,5 @@
 """What Lightning asks for data."""
 
-import signal
 from collections.abc import Sequence
 
 import lightning
@@ -9,7 +8,7 @@ from torch.utils.data import DataLoader
 
 from telucodec.data.manifest import Entry, Manifest, check_files
 from telucodec.data.sampler import CropOrder, EndlessBatches
-from telucodec.data.segments import Segments, Utterances, collate
+from telucodec.data.segments import Segments, Utterances, collate, ignore_interrupt
 from telucodec.data.source import Source
 from telucodec.errors import InputError
 from telucodec.records import Batch
@@ -86,7 +85,7 @@ class SpeechData(lightning.LightningDataModule):
             collate_fn=collate,
             pin_memory=self.pin_memory and torch.cuda.is_available(),
             persistent_workers=self.workers > 0,
-            worker_init_fn=_quiet_worker,
+            worker_init_fn=ignore_interrupt,
             generator=torch.Generator(),  # its own, so that starting the workers draws nothing from the run's
         )
 
@@ -105,8 +104,3 @@ class SpeechData(lightning.LightningDataModule):
     def steps_per_epoch(self) -> float:
         """Steps after which every slot of the order has been visited once."""
         return len(self.order) / self.batch_size
-
-
-def _quiet_worker(_: int) -> None:
-    # Ctrl-C reaches every process of the terminal; the training process alone decides when to stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

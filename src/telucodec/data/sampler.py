@@ -1,7 +1,6 @@
 """Which crop comes when: a pure function of (seed, epoch, index), whatever the number of workers or restarts."""
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +35,7 @@ class CropOrder:
         self.lengths = np.asarray(lengths, dtype=np.int64)
         self.crop, self.seed = crop, seed
         self.slots = np.repeat(np.arange(len(self.lengths)), np.maximum(1, self.lengths // crop))
-        self._permutation = lru_cache(maxsize=2)(self._permute)
+        self._permutations: dict[int, NDArray[np.int64]] = {}
 
     def __len__(self) -> int:
         return len(self.slots)
@@ -49,8 +48,12 @@ class CropOrder:
         start = int(np.random.default_rng([self.seed, epoch, index]).integers(room + 1)) if room > 0 else 0
         return Crop(entry, start)
 
-    def _permute(self, epoch: int) -> NDArray[np.int64]:
-        return np.random.default_rng([self.seed, epoch]).permutation(len(self))
+    def _permutation(self, epoch: int) -> NDArray[np.int64]:
+        if epoch not in self._permutations:
+            drawn = np.random.default_rng([self.seed, epoch]).permutation(len(self))
+            # a batch may lie on both sides of an epoch's end: the one before is kept
+            self._permutations = {k: v for k, v in self._permutations.items() if k == epoch - 1} | {epoch: drawn}
+        return self._permutations[epoch]
 
 
 class EndlessBatches(Sampler[list[int]]):

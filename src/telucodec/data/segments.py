@@ -1,5 +1,6 @@
 """Crops for training and whole utterances for validation, read from disk."""
 
+import signal
 from collections.abc import Sequence
 
 import numpy as np
@@ -68,3 +69,8 @@ class Utterances(Dataset[Utterance]):
 def collate(items: Sequence[tuple[torch.Tensor, str]]) -> Batch:
     """Crops to a batch."""
     return Batch(torch.stack([audio for audio, _ in items]), tuple(file for _, file in items))
+
+
+def ignore_interrupt(worker: int) -> None:
+    """Leave Ctrl-C, which reaches every process of a terminal, to the training process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -32,8 +32,8 @@ class Moments:
     target_target: float  # sum of squares
     error_error: float
     target_error: float
-    target_peak: float = 0.0  # largest absolute sample
-    audio_peak: float = 0.0
+    target_range: tuple[float, float] = (0.0, 0.0)  # smallest and largest sample
+    audio_range: tuple[float, float] = (0.0, 0.0)
 
     @classmethod
     def of(cls, target: Tensor, audio: Tensor) -> "Moments":
@@ -52,8 +52,8 @@ class Moments:
             )
         y, x = target.double().flatten(), audio.double().flatten()
         e = x - y
-        peaks = (float(y.abs().max()), float(x.abs().max())) if len(y) else (0.0, 0.0)
-        return cls(len(y), float(y.sum()), float(e.sum()), float(y @ y), float(e @ e), float(y @ e), *peaks)
+        ranges = [(float(s.min()), float(s.max())) if len(s) else (0.0, 0.0) for s in (y, x)]
+        return cls(len(y), float(y.sum()), float(e.sum()), float(y @ y), float(e @ e), float(y @ e), *ranges)
 
     def __add__(self, other: "Moments") -> "Moments":
         return Moments(
@@ -63,8 +63,8 @@ class Moments:
             self.target_target + other.target_target,
             self.error_error + other.error_error,
             self.target_error + other.target_error,
-            max(self.target_peak, other.target_peak),
-            max(self.audio_peak, other.audio_peak),
+            _union(self.target_range, other.target_range),
+            _union(self.audio_range, other.audio_range),
         )
 
     @property
@@ -85,7 +85,8 @@ class Moments:
             snr, si_sdr, snr_ceiling (the SNR at the best gain and no offset) in dB; rms_ratio = s_x / s_y and rho, both
             about the mean, so that an offset cannot pass for loudness; shape_share, gain_share, dc_share of the noise
             (they sum to 1; all 0 without noise); nsr and its parts nsr_shape, nsr_gain, nsr_dc relative to the target's
-            power; peak_ratio; dc = mean of output minus target, full scale = 1.
+            power; peak_ratio of the largest absolute samples and range_ratio of largest minus smallest sample, output
+            over target; dc = mean of output minus target, full scale = 1.
         """
         n = max(self.samples, 1.0)
         yy = self._central(self.target_target, self.target, self.target)
@@ -111,10 +112,19 @@ class Moments:
             "nsr_shape": shape / power if power > 0 else 0.0,
             "nsr_gain": gain / power if power > 0 else 0.0,
             "nsr_dc": offset**2 / power if power > 0 else 0.0,
-            "peak_ratio": self.audio_peak / self.target_peak if self.target_peak > 0 else 0.0,
+            "peak_ratio": _ratio(*(max(-low, high) for low, high in (self.audio_range, self.target_range))),
+            "range_ratio": _ratio(*(high - low for low, high in (self.audio_range, self.target_range))),
             "dc": offset,
         }
 
     def _central(self, product: float, a: float, b: float) -> float:
         n = max(self.samples, 1.0)
         return product / n - (a / n) * (b / n)
+
+
+def _union(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:
+    return min(a[0], b[0]), max(a[1], b[1])
+
+
+def _ratio(audio: float, target: float) -> float:
+    return audio / target if target > 0 else 0.0

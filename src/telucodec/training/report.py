@@ -1,7 +1,10 @@
 """Tables at the start and at the end of a run."""
 
 import json
+import shutil
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from rich.table import Table
 
@@ -55,16 +58,25 @@ def report(run: Run, adversary_start: int) -> None:
     columns["held out"] = summary.get("test", {})
     run.console.print(figures_table(columns))
     folder = run.folder
+    here = command_prefix()
     paths = {
         "listen": f"{folder}/audio",
         "look": f"{folder}/pictures",
         "record": f"{folder}/summary.json, metrics.jsonl, config.yaml, run.json",
-        "curves": f"tensorboard --logdir {folder.parent}",
-        "measure": f"telucodec evaluate {folder}",
-        "try it": f"telucodec reconstruct {folder} IN.wav OUT.wav",
+        "curves": f"{here}tensorboard --logdir {folder.parent}",
+        "measure": f"{here}telucodec evaluate {folder}",
+        "try it": f"{here}telucodec reconstruct {folder} IN.wav OUT.wav",
     }
     text = "\n".join(f"{name + ':':<9} {path}" for name, path in paths.items())
     run.console.print(text, highlight=False, soft_wrap=True)
+
+
+def command_prefix() -> str:
+    """What to put before a command so that the shell finds it: nothing, or the environment's folder and a slash."""
+    if shutil.which("telucodec"):
+        return ""
+    folder = Path(sys.executable).parent
+    return f"{folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder}/"
 
 
 def figures_table(columns: Mapping[str, Mapping[str, float]]) -> Table:

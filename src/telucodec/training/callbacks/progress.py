@@ -59,4 +59,4 @@ class LiveProgress(Callback):
         validated = self.record.row_at("val/snr", step).get("step")
         if validated == step and self.said != step:
             self.said = step
-            self.console.print(f"step {step:>6} of {self.max_steps}: {figures}", highlight=False)
+            self.console.print(f"step {step:>6} of {self.max_steps}: {figures}", highlight=False, soft_wrap=True)
