@@ -9,7 +9,7 @@ from telucodec.losses.gan import Adversarial, FeatureMatching
 from telucodec.losses.quantizer import Commitment
 from telucodec.losses.spectral import MultiScaleMel
 from telucodec.losses.term import Scored, Term, Terms
-from telucodec.losses.waveform import L1, MSE
+from telucodec.losses.waveform import L1, MSE, Waveform
 from telucodec.records import Quantized, Stage, Step, Verdict
 
 ON = {"weight": 1.0, "start": 0}
@@ -156,6 +156,7 @@ def test_wrong_values_are_refused(make, message):
         make()
 
 
-def test_the_base_term_is_abstract():
+@pytest.mark.parametrize("base", [Term(**ON), Waveform(**ON, emphasis=0.0)])
+def test_base_terms_are_abstract(base):
     with pytest.raises(NotImplementedError):
-        Term(**ON)(step(tone(), tone()))
+        base(step(tone(), tone()))

@@ -17,23 +17,18 @@ PORTABLE = {
     "OMP_NUM_THREADS": "1",
 }
 
-if any(os.environ.get(key) != value for key, value in PORTABLE.items()):
-    os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | PORTABLE)
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import torch  # noqa: E402
-from test_step import Watch, run  # noqa: E402
-
-from conftest import toy_module  # noqa: E402
-
-
-def main() -> None:
+def main(seed: int) -> None:
     """Train and print."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    import torch
+    from test_step import Watch, run
+
+    from conftest import toy_module
+
     torch.backends.mkldnn.enabled = False
     torch.use_deterministic_algorithms(True)
     watch = Watch()
-    seed = int(sys.argv[1]) if len(sys.argv) > 1 else 0
     plain = ("optimizer.fused=false", "adversary_optimizer.fused=false")
     run(toy_module("adversary.start=10", "max_steps=20", *plain, seed=seed), 20, watch)
     pinned = ("loss/", "adversary/", "gradient")
@@ -43,4 +38,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if any(os.environ.get(key) != value for key, value in PORTABLE.items()):  # read when torch loads: start again
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | PORTABLE)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 0)

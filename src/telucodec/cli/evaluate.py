@@ -25,7 +25,7 @@ Measure a trained codec on whole utterances: SNR and SI-SDR, correlation and RMS
 shape, gain and DC, log-mel distance, use of the codebooks; with --perceptual also PESQ-WB, STOI and ViSQOL.
 
 Writes files.csv and files.json (one row a file) and summary.json (means with 95 % intervals by language and speaker,
-and everything that decides the figures) into RUN/evaluation/<data>-<split>.
+and everything that decides the figures) into RUN/evaluation/<data>-<split>; the run's own data are called `own`.
 
 examples:
   telucodec evaluate runs/embedded_default/2026-01-31_12-00-00
@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         assessment.hear(utterances[index])
     rows, summary = assessment.evaluation.rows, assessment.summary()
     groups = by_group(rows, FIGURES)
-    out = options.out or options.run_folder / "evaluation" / f"{manifest.path.parent.name}-{options.split}"
+    out = options.out or options.run_folder / "evaluation" / f"{_label(options.data)}-{options.split}"
     about = {"run": str(options.run_folder), "data": str(manifest.path), "split": options.split}
     about |= {"evaluator": evaluator.describe(codec.sample_rate)}
     table = [dict(table_row(row)) for row in rows]
@@ -93,6 +93,13 @@ def run(options: argparse.Namespace) -> int:
     _show(console, groups, summary, rows, options.worst)
     console.print(f"written: {out}/summary.json, files.csv, files.json", highlight=False, soft_wrap=True)
     return 0
+
+
+def _label(data: Path | None) -> str:
+    if data is None:
+        return "own"
+    data = data.expanduser().resolve()
+    return data.name if data.is_dir() else data.parent.name
 
 
 def _manifest(data: Path | None, config: Mapping[str, Any]) -> "Manifest":

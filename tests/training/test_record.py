@@ -1,0 +1,66 @@
+import json
+import math
+
+import torch
+
+from conftest import voices
+from telucodec.records import Coded, Quantized, Utterance
+from telucodec.training.callbacks.gallery import Gallery
+from telucodec.training.record import RunRecord
+
+
+def test_rows_of_a_lost_attempt_are_dropped_and_time_goes_on(tmp_path):
+    record = RunRecord(tmp_path, 0)
+    record.begin()
+    for step in (1, 2, 3):
+        record.log_metrics({"loss/l1": 1.0 / step}, step)
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 4, "seco')  # killed while writing
+    again = RunRecord(tmp_path, 2)
+    again.begin()
+    again.log_metrics({"loss/l1": 9.0}, 3)
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [(row["step"], row["loss/l1"]) for row in rows] == [(1, 1.0), (2, 0.5), (3, 9.0)]
+    assert rows[2]["seconds"] >= rows[1]["seconds"]
+    assert again.row_at("loss/l1", 2)["loss/l1"] == 0.5
+    assert again.row_at("loss/l1", 0) == {}
+
+
+def test_a_record_of_another_start_begins_anew(tmp_path):
+    RunRecord(tmp_path, 0).begin()
+    record = RunRecord(tmp_path, 0)
+    record.begin()
+    assert (tmp_path / "metrics.jsonl").read_text() == ""
+
+
+def test_numbers_that_json_lacks_become_null(tmp_path):
+    record = RunRecord(tmp_path, 0)
+    record.write("summary.json", {"a": math.nan, "b": [math.inf, 1.0], "c": {"d": "text"}})
+    assert json.loads((tmp_path / "summary.json").read_text()) == {"a": None, "b": [None, 1.0], "c": {"d": "text"}}
+
+
+class Writer:
+    """Keeps what TensorBoard would get."""
+
+    def __init__(self):
+        self.experiment, self.audio, self.figures = self, [], []
+
+    def add_audio(self, tag, audio, step, sample_rate):
+        self.audio.append((tag, step))
+        assert audio.abs().max() <= 1
+
+    def add_figure(self, tag, figure, step):
+        self.figures.append((tag, step))
+        assert [axes.get_title() for axes in figure.axes[:3]] == ["target", "output", "difference"]
+
+
+def test_the_gallery_shows_targets_once_and_outputs_every_time(tmp_path):
+    writer = Writer()
+    gallery = Gallery(tmp_path, 16000, writer)
+    audio = torch.from_numpy(voices(0, 0.3))[None]
+    coded = Coded(3 * audio, audio, Quantized(audio, audio.long()))
+    for step in (0, 5):
+        gallery.show(step, [(Utterance(audio, "a", None, None), coded)])
+    assert writer.audio == [("utterance_0/target", 0), ("utterance_0/output", 0), ("utterance_0/output", 5)]
+    assert writer.figures == [("utterance_0/comparison", 0), ("utterance_0/comparison", 5)]
+    assert {p.name for p in (tmp_path / "pictures").iterdir()} == {"utterance_0_before.png", "utterance_0_after.png"}
