@@ -41,13 +41,15 @@ def test_what_cannot_be_parsed_is_quoted():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("optimizer.lr=fast", "optimizer.lr"),
+        ("optimizer.lr=fast", "error: optimizer.lr: got 'fast'"),
         ("quantizer.n_q=2.5", "quantizer.n_q"),
         ("quantizer.codebook.decay=2", r"decay must be in [0, 1), got 2"),
         ("trainer.precision=fp8", "must be of type Literal['32-true', 'bf16-mixed', '16-mixed']"),
         ("loader.batch_size=0", "batch_size must be >= 1, got 0"),
         ("max_steps=0", "max_steps: must be a whole number >= 1, got 0"),
-        ("loss.l1.weight=-1", "weight must be >= 0, got -1"),
+        ("loss.l1.weight=-1", "error: loss.l1: weight must be >= 0, got -1"),
+        ("encoder.strides=[8,4]", "error: encoder: strides, channels and dilations need one entry a stage"),
+        ("+foo.bar=3", "foo: nothing reads this key"),
         ("output.stages.scale.initial=0", "initial must be > 0, got 0"),
         ("data=manifest", "data.manifest=PREPARED/manifest.jsonl"),
         ("data=folder", "give the folder: data.root=PATH"),

@@ -138,6 +138,21 @@ def test_resume_auto_finds_the_unfinished_run(train, capsys):
     assert (run / "summary.json").exists()
 
 
+def test_a_run_stopped_while_it_was_summed_up_is_summed_up_at_the_next_start(train, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("telucodec.training.fit._finish", interrupted)
+        code, run = train()
+    assert code == 130
+    assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
+    code, again = train("resume=auto")
+    assert (code, again) == (0, run)
+    assert json.loads((run / "summary.json").read_text())["steps"] == 6
+    assert json.loads((run / "run.json").read_text())["status"] == "finished"
+
+
 def test_a_checkpoint_cut_in_half_is_named_and_the_older_one_used(train, capsys):
     _, run = train()
     newest = run / "checkpoints" / "step-000000006.ckpt"

@@ -40,6 +40,7 @@ def compose_config(overrides: Sequence[str], config_dir: Path | None) -> dict[st
     try:
         cfg = _compose([*search, *overrides])
         plain = OmegaConf.to_container(cfg, resolve=True)
+        _refuse_unread(cfg, _compose([]))
     except OverrideParseException as error:
         raise InputError(
             f"{error.override}: cannot be parsed. Write key=value; quote values that hold , = or spaces."
@@ -52,6 +53,25 @@ def compose_config(overrides: Sequence[str], config_dir: Path | None) -> dict[st
         raise InputError(_first_lines(error)) from None
     assert isinstance(plain, dict)
     return {str(k): v for k, v in plain.items()}
+
+
+def own_names(message: str) -> str:
+    """A message with the keys that a user types: `encoder`, not its repetition as `training.codec.encoder`.
+
+    >>> own_names("training.codec.encoder: strides ... and loader.source: ...")
+    'encoder: strides ... and data: ...'
+    """
+    repeated = {
+        path: value[2:-1]
+        for path, value in _leaves(OmegaConf.to_container(_compose([]), resolve=False))
+        if isinstance(value, str) and re.fullmatch(r"\$\{[\w.]+\}", value)
+    }
+    before = ""
+    while before != message:
+        before = message
+        for path, name in repeated.items():
+            message = re.sub(rf"(?<![\w.]){re.escape(path)}(?![\w])", name, message)
+    return message
 
 
 def sweep(overrides: Sequence[str]) -> Iterator[list[str]]:
@@ -85,6 +105,14 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
         return compose("train", overrides=list(overrides))
 
 
+def _refuse_unread(cfg: DictConfig, default: DictConfig) -> None:
+    unread = [str(key) for key in cfg if key not in default]
+    if unread:
+        raise InputError(
+            f"{unread[0]}: nothing reads this key. {_nearest_key(unread[0], [str(key) for key in default])}"
+        )
+
+
 def _members(group: str) -> list[str]:
     return sorted(path.stem for path in (conf_dir() / group.split("@")[0]).glob("*.yaml"))
 
@@ -108,7 +136,7 @@ def _unknown_key(error: ConfigCompositionException, choices: Sequence[str]) -> s
     if not found:
         return _first_lines(error)
     key = found[1].lstrip("/")
-    keys = list(_keys(OmegaConf.to_container(_compose(choices), resolve=False)))
+    keys = [path for path, _ in _leaves(OmegaConf.to_container(_compose(choices), resolve=False))]
     return f"{key}: there is no such key. {_nearest_key(key, keys)}"
 
 
@@ -123,11 +151,11 @@ def _nearest_key(key: str, keys: Sequence[str]) -> str:
     return f"{hint}`telucodec train --cfg` prints all keys; +{key}=... adds a new one."
 
 
-def _keys(node: Any, prefix: str = "") -> Iterator[str]:
+def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in node.items():
-        yield f"{prefix}{key}"
+        yield f"{prefix}{key}", value
         if isinstance(value, dict):
-            yield from _keys(value, f"{prefix}{key}.")
+            yield from _leaves(value, f"{prefix}{key}.")
 
 
 def _first_lines(error: Exception) -> str:

@@ -68,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _train(config: dict[str, Any], options: argparse.Namespace) -> int:
+    from telucodec.cli.compose import own_names
     from telucodec.training.fit import Start, fit
     from telucodec.training.report import command_prefix
 
@@ -80,10 +81,10 @@ def _train(config: dict[str, Any], options: argparse.Namespace) -> int:
     start = Start(folder, checkpoint, ["telucodec", *sys.argv[1:]], options.overrides)
     try:
         finished = fit(config, start, console)
-    except InputError:
+    except InputError as error:
         with suppress(OSError):  # the folder of a run that never began is empty: it goes
             folder.rmdir()
-        raise
+        raise InputError(own_names(str(error))) from None
     if finished:
         return 0
     console.print(

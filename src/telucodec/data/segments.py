@@ -72,5 +72,6 @@ def collate(items: Sequence[tuple[torch.Tensor, str]]) -> Batch:
 
 
 def ignore_interrupt(worker: int) -> None:
-    """Leave Ctrl-C, which reaches every process of a terminal, to the training process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Leave signals that reach every process of a terminal or a job to the training process; workers end with it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -78,19 +78,23 @@ def fit(config: Mapping[str, Any], start: Start, console: Console) -> bool:
     trainer = device.trainer([run.stop, *callbacks], [record, run.tensorboard], run.max_steps, str(start.folder))
     facts = circumstances(start.command, start.overrides) | {"device": device.describe(), "seed": config["seed"]}
     _announce(config, run, module, facts)
+    status = "failed"
     try:
         trainer.fit(module, datamodule=data, ckpt_path=start.checkpoint)
-    except BaseException as error:
-        record.write("run.json", facts | _progress(run, trainer.global_step, "failed"))
-        if isinstance(error, InputError):  # one from a loading process comes wrapped in that process's traceback
-            raise InputError(str(error).rpartition(f"{InputError.__module__}.InputError: ")[2]) from None
-        raise
-    finished = trainer.global_step >= run.max_steps
-    record.write("run.json", facts | _progress(run, trainer.global_step, "finished" if finished else "interrupted"))
-    if finished:
+        if trainer.global_step < run.max_steps:
+            status = "interrupted"
+            return False
         _finish(run, module, trainer.global_step, start.overrides)
-        report(run, config["adversary"]["start"])
-    return finished
+        status = "finished"
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
+    except InputError as error:  # one from a loading process comes wrapped in that process's traceback
+        raise InputError(str(error).rpartition(f"{InputError.__module__}.InputError: ")[2]) from None
+    finally:
+        record.write("run.json", facts | _progress(run, trainer.global_step, status))
+    report(run, config["adversary"]["start"])
+    return True
 
 
 def _callback(node: Mapping[str, Any], path: str, run: Run) -> Callback:
