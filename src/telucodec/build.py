@@ -33,11 +33,8 @@ def build(node: Mapping[str, Any], path: str) -> Any:
     try:
         return instantiate(dict(node), _convert_="all")
     except InstantiationException as error:
-        cause = error.__cause__
-        if not isinstance(cause, ValueError):
-            raise
         below = re.search(r"full_key: (\S+)", str(error))
-        raise InputError(f"{path}{'.' + below[1] if below else ''}: {cause}") from None
+        raise InputError(f"{path}{'.' + below[1] if below else ''}: {error.__cause__ or error}") from error
 
 
 def check(node: Any, path: str) -> None:
@@ -46,6 +43,12 @@ def check(node: Any, path: str) -> None:
     Raises:
         InputError: as `build`.
     """
+    if isinstance(node, Mapping) and "_target_" not in node and _has_target(node):
+        for key, child in node.items():
+            if isinstance(child, Mapping) and "_target_" not in child:
+                raise InputError(
+                    f"{path}.{key}: names no class. Choose '{key}' in the list of its group, or leave it out."
+                )
     children = node.items() if isinstance(node, Mapping) else enumerate(node) if _is_list(node) else ()
     if isinstance(node, Mapping) and "_target_" in node:
         _check_call(node, path)

@@ -1,5 +1,6 @@
 """Writing files complete or not at all."""
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -37,6 +38,34 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+@contextmanager
+def holding(path: Path) -> Iterator[None]:
+    """Hold a lock file while the block runs; it is free again when this process ends, however it ends.
+
+    Raises:
+        InputError: another process holds it; the message names the folder.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(f"{path.parent}: another process is at work here. Wait for it, or stop it.") from None
+        yield
+
+
+def is_held(path: Path) -> bool:
+    """Whether another process holds a lock file."""
+    try:
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def write_text(path: Path, text: str) -> None:

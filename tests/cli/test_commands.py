@@ -50,6 +50,18 @@ def test_what_cannot_be_parsed_is_quoted():
         ("loss.l1.weight=-1", "error: loss.l1: weight must be >= 0, got -1"),
         ("encoder.strides=[8,4]", "error: encoder: strides, channels and dilations need one entry a stage"),
         ("+foo.bar=3", "foo: nothing reads this key"),
+        ("+loss.mell.weight=3", "names no class"),
+        ("encoder.dim=0", "dim must be >= 1, got 0"),
+        ("discriminator.scale.channels=[]", "channels must not be empty"),
+        ("discriminator.stft.n_ffts=[0]", "n_ffts must be >= 16, got [0]"),
+        ("loss.l1.weight=nan", "weight must be >= 0, got nan"),
+        ("loader.segment_seconds=nan", "segment_seconds must be"),
+        ("loader.valid_utterances=0", "valid_utterances must be >= 1, got 0"),
+        ("evaluator.silence_dbfs=nan", "silence_dbfs must be in"),
+        ("trainer.precision=16-mixed", "needs a GPU"),
+        ("name=../escape", "name: must be a word"),
+        ("discriminator=[]", "read discriminators"),
+        ("loss.l1.start=5 loss=[l1]", "cannot be parsed"),
         ("output.stages.scale.initial=0", "initial must be > 0, got 0"),
         ("data=manifest", "data.manifest=PREPARED/manifest.jsonl"),
         ("data=folder", "give the folder: data.root=PATH"),
@@ -108,15 +120,28 @@ def test_users_add_groups_with_config_dir(tmp_path, capsys):
 
 
 def test_sweeps_expand_to_every_combination():
-    assert list(sweep(["loss.mel.weight=1,15", "seed=0,1", "name=a"])) == [
+    assert list(sweep(["loss.mel.weight=1,15", "seed=0,1", "name=a"], None)) == [
         ["loss.mel.weight=1", "seed=0", "name=a"],
         ["loss.mel.weight=1", "seed=1", "name=a"],
         ["loss.mel.weight=15", "seed=0", "name=a"],
         ["loss.mel.weight=15", "seed=1", "name=a"],
     ]
-    assert list(sweep(["loss=[l1,mse]"])) == [["loss=[l1,mse]"]], "a list is one value"
-    globbed = [job[0] for job in sweep(["quantizer=glob(*)"])]
+    assert list(sweep(["loss=[l1,mse]"], None)) == [["loss=[l1,mse]"]], "a list is one value"
+    globbed = [job[0] for job in sweep(["quantizer=glob(*)"], None)]
     assert globbed == [f"quantizer={path.stem}" for path in sorted((conf_dir() / "quantizer").glob("*.yaml"))]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"), [("ablation=glob(no_*)", "matches no file"), ("seed=interval(0,2)", "sweep over values")]
+)
+def test_a_sweep_over_nothing_is_refused(capsys, override, message):
+    assert main(["train", "-m", override]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_sweep_prints_its_configurations(capsys):
+    assert main(["train", "-m", "--cfg", "seed=3,4"]) == 0
+    assert [c["seed"] for c in yaml.safe_load_all(capsys.readouterr().out)] == [3, 4]
 
 
 def quick(tmp_path, *words):

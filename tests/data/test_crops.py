@@ -17,7 +17,8 @@ from telucodec.errors import InputError
 
 
 def folder_source(root, speaker_from="parent"):
-    return FromFolder(root=str(root), valid_fraction=0.2, test_fraction=0.2, seed=0, speaker_from=speaker_from)
+    fractions = {"valid_fraction": 0.2, "test_fraction": 0.2}
+    return FromFolder(root=str(root), seed=0, speaker_from=speaker_from, sample_rate=16000, **fractions)
 
 
 def speech(source, **options):

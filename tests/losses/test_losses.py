@@ -122,7 +122,7 @@ def test_the_verdict_on_the_target_has_no_graph():
 
 
 def test_terms_begin_at_their_start():
-    terms = Terms({"now": L1(**ON, emphasis=0.0), "later": MSE(weight=2.0, start=5, emphasis=0.0)})
+    terms = Terms(terms={"now": L1(**ON, emphasis=0.0), "later": MSE(weight=2.0, start=5, emphasis=0.0)})
     assert list(terms(step(tone(), tone(), index=4))) == ["now"]
     assert list(terms(step(tone(), tone(), index=5))) == ["now", "later"]
 
@@ -136,8 +136,6 @@ def test_weighted_sum_and_weight_zero():
     total.backward()
     assert value.grad.item() == 2.0
     assert idle.grad is None
-    with pytest.raises(ValueError, match="nothing to learn from"):
-        WeightedSum()({"off": Scored(idle, 0.0, "audio")}, step(tone(), tone()))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +146,10 @@ def test_weighted_sum_and_weight_zero():
         (lambda: L1(weight=1, start=0, emphasis=1.0), "emphasis must be in"),
         (lambda: mel(n_mels=[1, 2]), "same length"),
         (lambda: mel(floor=0), "floor must be > 0"),
-        (lambda: Terms({}), "no loss is selected"),
+        (lambda: Terms(terms={}), "no loss is selected"),
+        (lambda: Terms(terms={"later": L1(weight=1, start=5, emphasis=0)}), "starts at step 0"),
+        (lambda: Terms(terms={"off": L1(weight=0, start=0, emphasis=0)}), "starts at step 0"),
+        (lambda: L1(weight=float("nan"), start=0, emphasis=0), "weight must be >= 0, got nan"),
     ],
 )
 def test_wrong_values_are_refused(make, message):

@@ -108,6 +108,12 @@ def test_peaks_and_level():
     assert m.target_dbfs == pytest.approx(-6.02, abs=0.01)
 
 
+def test_an_output_that_is_not_finite_has_no_figures():
+    f = figures(torch.randn(10), torch.full((10,), float("nan")))
+    assert f.keys() == figures(torch.randn(10), torch.randn(10)).keys()
+    assert all(math.isnan(v) for v in f.values())
+
+
 def test_unlike_shapes_are_refused():
     with pytest.raises(ValueError, match="same shape"):
         Moments.of(torch.zeros(3), torch.zeros(4))

@@ -3,15 +3,17 @@
 import json
 import os
 import signal
-import threading
-import time
 
 import pytest
 import torch
 import yaml
 
+from conftest import voices
+from telucodec.audio.files import write
 from telucodec.cli.main import main
+from telucodec.disk import holding, is_held
 from telucodec.errors import InputError
+from telucodec.models.assess import Assessment
 from telucodec.training.callbacks.stop import Stop
 from telucodec.training.checkpoint import (
     AtomicIO,
@@ -20,6 +22,7 @@ from telucodec.training.checkpoint import (
     read_checkpoint,
     restore_random_states,
 )
+from telucodec.training.module import CodecTraining
 
 FINAL = {
     "val/snr", "val/si_sdr", "val/rms_ratio", "val/rho", "val/shape_share", "val/gain_share", "val/dc_share",
@@ -143,7 +146,7 @@ def test_a_run_stopped_while_it_was_summed_up_is_summed_up_at_the_next_start(tra
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("telucodec.training.fit._finish", interrupted)
+        patch.setattr("telucodec.training.fit.summarise", interrupted)
         code, run = train()
     assert code == 130
     assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
@@ -187,19 +190,120 @@ def test_a_config_of_another_version_is_named(train, capsys):
     assert "config version 0, this telucodec reads version 1" in " ".join(capsys.readouterr().err.split())
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(train, capsys):
-    def interrupt():
-        time.sleep(6)
-        os.kill(os.getpid(), signal.SIGINT)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_go_on(train, capsys, monkeypatch, number):
+    """Sent to this process in the middle of step 3, with a loading process beside it."""
+    step = CodecTraining.training_step
 
-    threading.Thread(target=interrupt, daemon=True).start()
-    code, run = train("max_steps=100000", "callback.validation.every=100000", "callback.saving.every=100000")
+    def signalled(self, batch, index):
+        if self.global_step == 2:
+            os.kill(os.getpid(), number)
+        step(self, batch, index)
+
+    monkeypatch.setattr(CodecTraining, "training_step", signalled)
+    before = signal.getsignal(number)
+    code, run = train("callback.saving.every=100", "loader.workers=1")
     out = " ".join(capsys.readouterr().out.split())
     assert code == 130
     assert f"resume={run.relative_to(run.parents[2])}" in out
+    assert "step-000000003.ckpt" in out
     assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
-    found, _ = newest_checkpoint(run)
-    assert read_checkpoint(found)["global_step"] == json.loads((run / "run.json").read_text())["steps"] > 0
+    assert read_checkpoint(newest_checkpoint(run)[0])["global_step"] == 3
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_signal_stops_at_once(train, capsys, monkeypatch):
+    step = CodecTraining.training_step
+
+    def signalled(self, batch, index):
+        if self.global_step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+        step(self, batch, index)
+
+    monkeypatch.setattr(CodecTraining, "training_step", signalled)
+    code, run = train("callback.saving.every=100")
+    assert code == 130
+    assert "stopped before anything was saved" in capsys.readouterr().out
+    assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
+
+
+def test_a_signal_in_the_last_validation_is_made_up_for(train, monkeypatch):
+    """The summary never holds an older validation under the last step's name."""
+    hear = Assessment.hear
+
+    def signalled(self, utterance):
+        if self.codec.training and len(validations) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return hear(self, utterance)
+
+    validations = []
+    begin = Assessment.__init__
+
+    def counted(self, codec, evaluator):
+        validations.append(1)
+        begin(self, codec, evaluator)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Assessment, "hear", signalled)
+        patch.setattr(Assessment, "__init__", counted)
+        code, run = train()
+    assert code == 130
+    assert not (run / "summary.json").exists()
+    code, again = train("resume=auto")
+    assert (code, again) == (0, run)
+    last = [row for row in rows(run) if row["step"] == 6 and "val/snr" in row]
+    assert len(last) == 1
+    assert json.loads((run / "summary.json").read_text())["final"]["val/snr"] == last[0]["val/snr"]
+
+
+def test_a_run_that_diverges_stops_and_says_so(train, capsys):
+    code, run = train("optimizer.lr=1e30")
+    err = " ".join(capsys.readouterr().err.split())
+    assert code == 2
+    assert "the run diverged" in err
+    assert json.loads((run / "run.json").read_text())["status"] == "failed"
+    assert not (run / "summary.json").exists()
+
+
+def test_a_run_at_work_is_not_joined(train, capsys):
+    _, run = train()
+    (run / "summary.json").unlink()
+    with holding(run / ".lock"):
+        assert is_held(run / ".lock")
+        assert train(f"resume={run}")[0] == 2
+        assert "another process is at work here" in capsys.readouterr().err
+        code, other = train("resume=auto")
+    assert code == 0
+    assert other != run, "resume=auto passes it over"
+
+
+def test_data_that_changed_are_named_at_a_resume_and_evaluation_keeps_the_split(train, capsys, speech_folder):
+    _, run = train()
+    for speaker in range(6, 9):
+        write(speech_folder / f"speaker_{speaker}" / "new.flac", voices(90 + speaker, 1.0), 16000)
+    assert main(["evaluate", str(run)]) == 0
+    (summary,) = (run / "evaluation").glob("own-test/summary.json")
+    assert json.loads(summary.read_text())["groups"]["all"]["utterances"] == 2
+    assert train(f"resume={run}", "max_steps=8")[0] == 2
+    assert "its data are not what they were" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_finished_run_can_be_made_longer(train, capsys):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    _, run = train()
+    code, again = train(f"resume={run}", "max_steps=8")
+    assert (code, again) == (0, run)
+    assert "max_steps 6 -> 8" in capsys.readouterr().out
+    assert json.loads((run / "summary.json").read_text())["steps"] == 8
+    assert [row["step"] for row in rows(run) if "val/snr" in row] == [0, 3, 6, 8]
+    found = EventAccumulator(str(run / "tensorboard"))
+    found.Reload()
+    assert [event.step for event in found.Scalars("val/snr")] == [0, 3, 6, 8]
+    code, third = train("resume=auto", "max_steps=8")
+    assert code == 0
+    assert third != run, "it is finished"
 
 
 def test_a_failed_save_leaves_the_old_checkpoint(tmp_path, monkeypatch):
@@ -248,7 +352,7 @@ def test_evaluate_and_reconstruct_from_the_run(train, tmp_path, capsys, speech_f
 
     _, run = train()
     assert main(["evaluate", str(run), "--split", "all"]) == 0
-    (summary,) = (run / "evaluation").glob("*-all/summary.json")
+    (summary,) = (run / "evaluation").glob("own-all/summary.json")
     found = json.loads(summary.read_text())
     assert found["groups"]["all"]["utterances"] == 12
     assert found["groups"]["speaker speaker_0"]["utterances"] == 2

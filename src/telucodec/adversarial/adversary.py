@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from torch import Tensor, nn
 
 from telucodec.adversarial.objective import Objective
+from telucodec.errors import at_least
 from telucodec.records import Verdict
 
 
@@ -23,8 +24,7 @@ class Adversary(nn.Module):
 
     def __init__(self, *, discriminators: Mapping[str, nn.Module], objective: Objective, start: int) -> None:
         super().__init__()
-        if start < 0:
-            raise ValueError(f"start must be >= 0, got {start}")
+        at_least(0, start=start)
         self.discriminators = nn.ModuleDict(discriminators)
         self.objective, self.start = objective, start
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from telucodec.errors import at_least, inside
 from telucodec.nn.conv import Norm
 from telucodec.records import Verdict
 
@@ -29,6 +30,8 @@ class ScaleDiscriminator(nn.Module):
 
     def __init__(self, *, channels: Sequence[int], slope: float, norm: Norm) -> None:
         super().__init__()
+        at_least(4, channels=channels)
+        inside(0, 1, slope=slope)
         self.slope, last = slope, channels[-1]
         if any(width % 4 for width in channels):
             raise ValueError(f"channels of the scale discriminator must be multiples of 4, got {list(channels)}")
@@ -65,6 +68,7 @@ class MultiScale(nn.Module):
 
     def __init__(self, *, scales: int, channels: Sequence[int], slope: float, norm: Norm) -> None:
         super().__init__()
+        at_least(1, scales=scales)
         self.members = nn.ModuleList(
             ScaleDiscriminator(channels=channels, slope=slope, norm=norm) for _ in range(scales)
         )

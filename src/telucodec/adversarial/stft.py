@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from telucodec.audio.stft import stft
+from telucodec.errors import at_least, inside
 from telucodec.nn.conv import Norm
 from telucodec.records import Verdict
 
@@ -28,6 +29,8 @@ class STFTDiscriminator(nn.Module):
 
     def __init__(self, *, n_fft: int, channels: int, slope: float, norm: Norm) -> None:
         super().__init__()
+        at_least(1, channels=channels)
+        inside(0, 1, slope=slope)
         self.n_fft, self.slope = n_fft, slope
         widths = [2, channels, channels, channels, channels]
         # time x frequency; dilation grows in time while frequency is halved
@@ -67,6 +70,7 @@ class MultiResolutionSTFT(nn.Module):
 
     def __init__(self, *, n_ffts: Sequence[int], channels: int, slope: float, norm: Norm) -> None:
         super().__init__()
+        at_least(16, n_ffts=n_ffts)
         self.members = nn.ModuleList(
             STFTDiscriminator(n_fft=n_fft, channels=channels, slope=slope, norm=norm) for n_fft in n_ffts
         )

@@ -114,10 +114,11 @@ def write(path: Path, audio: NDArray[np.floating], sample_rate: int, subtype: st
             raise OSError(str(error)) from None
 
 
-def convert_hint(folder: Path) -> str:
+def convert_hint(folder: Path, sample_rate: int = 16000) -> str:
     """The command that turns any folder of audio into what training reads."""
+    rate = "" if sample_rate == 16000 else f" --sample-rate {sample_rate}"
     return (
-        f"Convert it once: telucodec data prepare {folder} PREPARED, "
+        f"Convert it once: telucodec data prepare {folder} PREPARED{rate}, "
         "then train with data=manifest data.manifest=PREPARED/manifest.jsonl"
     )
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torchaudio.functional import melscale_fbanks
 
+from telucodec.precision import in_float32
+
 
 def stft(audio: Tensor, n_fft: int, hop_length: int, *, scaled: bool = False) -> Tensor:
     """Short-time Fourier transform with a Hann window as long as the transform, frames centred, edges reflected.
@@ -19,7 +21,7 @@ def stft(audio: Tensor, n_fft: int, hop_length: int, *, scaled: bool = False) ->
     Shape:
         - Input: [B, C, T]. Output: complex [B, C, n_fft // 2 + 1, 1 + T // hop_length].
     """
-    with torch.autocast(audio.device.type, enabled=False):
+    with in_float32(audio.device):
         flat = audio.float().flatten(0, 1)
         flat = torch.nn.functional.pad(flat, (0, max(0, n_fft // 2 + 1 - flat.shape[-1])))
         window = _window(n_fft, flat.device)
@@ -50,7 +52,7 @@ def log_mel(audio: Tensor, sample_rate: int, n_fft: int, hop_length: int, n_mels
     Shape:
         - Input: [B, C, T]. Output: [B, C, n_mels, 1 + T // hop_length].
     """
-    with torch.autocast(audio.device.type, enabled=False):
+    with in_float32(audio.device):
         filters = mel_filters(sample_rate, n_fft, n_mels, audio.device)
         return (filters @ magnitude(stft(audio, n_fft, hop_length))).clamp(min=floor).log()
 

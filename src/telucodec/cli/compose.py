@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob
+from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -74,29 +75,35 @@ def own_names(message: str) -> str:
     return message
 
 
-def sweep(overrides: Sequence[str]) -> Iterator[list[str]]:
-    """Expand `key=a,b` and `group=glob(*)` into one list of overrides a job, the last one varying fastest."""
-    from itertools import product
+def sweep(overrides: Sequence[str], config_dir: Path | None) -> Iterator[list[str]]:
+    """Expand `key=a,b` and `group=glob(*)` into one list of overrides a job, the last one varying fastest.
 
+    Raises:
+        InputError: an override cannot be parsed or swept over, or matches nothing.
+    """
     parser = OverridesParser.create()
     try:
         parsed = parser.parse_overrides(list(overrides))
+        choices = [_choices(override, config_dir) for override in parsed]
     except OverrideParseException as error:
         raise InputError(f"{error.override}: cannot be parsed. Write key=a,b,c to sweep over values.") from None
-    choices: list[list[str]] = []
-    for override in parsed:
-        if not override.is_sweep_override():
-            choices.append([override.input_line or ""])
-            continue
-        chosen: Any = override.value()
-        if isinstance(chosen, Glob):
-            names = chosen.filter(_members(override.key_or_group))
-            choices.append([f"{override.key_or_group}={name}" for name in names])
-        else:
-            key = override.get_key_element()
-            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+    except HydraException as error:
+        raise InputError(f"{_first_lines(error)} Write key=a,b,c to sweep over values.") from None
     for combination in product(*choices):
         yield list(combination)
+
+
+def _choices(override: Override, config_dir: Path | None) -> list[str]:
+    if not override.is_sweep_override():
+        return [override.input_line or ""]
+    chosen: Any = override.value()
+    if not isinstance(chosen, Glob):
+        return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+    group = override.key_or_group
+    names = chosen.filter(_members(group, config_dir))
+    if not names:
+        raise InputError(f"{override.input_line}: matches no file of conf/{group}.")
+    return [f"{group}={name}" for name in names]
 
 
 def _compose(overrides: Sequence[str]) -> DictConfig:
@@ -113,8 +120,9 @@ def _refuse_unread(cfg: DictConfig, default: DictConfig) -> None:
         )
 
 
-def _members(group: str) -> list[str]:
-    return sorted(path.stem for path in (conf_dir() / group.split("@")[0]).glob("*.yaml"))
+def _members(group: str, config_dir: Path | None = None) -> list[str]:
+    homes = [conf_dir(), *([config_dir] if config_dir else [])]
+    return sorted({path.stem for home in homes for path in (home / group.split("@")[0]).glob("*.yaml")})
 
 
 def _unknown_choice(error: MissingConfigException) -> str:
@@ -136,7 +144,11 @@ def _unknown_key(error: ConfigCompositionException, choices: Sequence[str]) -> s
     if not found:
         return _first_lines(error)
     key = found[1].lstrip("/")
-    keys = [path for path, _ in _leaves(OmegaConf.to_container(_compose(choices), resolve=False))]
+    try:
+        chosen = _compose(choices)
+    except (OmegaConfBaseException, HydraException):  # one of the choices is wrong too: the plain keys must do
+        chosen = _compose([])
+    keys = [path for path, _ in _leaves(OmegaConf.to_container(chosen, resolve=False))]
     return f"{key}: there is no such key. {_nearest_key(key, keys)}"
 
 

@@ -197,13 +197,13 @@ def _configure_info(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run_info)
 
 
-def read_any(path: Path, console: Console) -> Manifest:
+def read_any(path: Path, console: Console, sample_rate: int = 16000) -> Manifest:
     """A manifest by its own path, by its folder's, or made of a bare folder."""
     if not path.is_dir():
         return read_manifest(path)
     if (path / "manifest.jsonl").exists():
         return read_manifest(path / "manifest.jsonl")
-    indexed = index_folder(path, console)
+    indexed = index_folder(path, console, rules=Rules(sample_rate=sample_rate))
     if indexed.refused:
         _say(console, f"set aside {len(indexed.refused)} files:\n{list_refused(indexed.refused)}")
     return indexed.manifest

@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import hashlib
 import io
 import json
 import math
@@ -47,7 +48,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, metavar="PATH", help="a manifest, or a folder (default: the run's own data)"
     )
-    parser.add_argument("--split", default="test", choices=["train", "valid", "test", "all"], help="default: test")
+    splits = ["train", "valid", "test", "all"]
+    parser.add_argument("--split", choices=splits, help="default: test; all for a bare folder")
     parser.add_argument("--perceptual", action="store_true", help="PESQ-WB, STOI, ViSQOL (extra 'perceptual'; slow)")
     parser.add_argument(
         "--worst", type=int, default=5, metavar="N", help="how many of the worst files to list (default 5)"
@@ -72,8 +74,9 @@ def run(options: argparse.Namespace) -> int:
     evaluator = build(config["evaluator"], "evaluator")
     if options.perceptual:
         evaluator.metrics["perceptual"] = Perceptual()
-    manifest = _manifest(options.data, config)
-    entries = manifest.entries if options.split == "all" else manifest.split(options.split)
+    manifest, bare = _manifest(options, config, codec.sample_rate)
+    split = options.split or ("all" if bare else "test")
+    entries = manifest.entries if split == "all" else manifest.split(split)
     check_files(manifest, entries)
     if torch.cuda.is_available():
         codec.cuda()
@@ -83,8 +86,8 @@ def run(options: argparse.Namespace) -> int:
         assessment.hear(utterances[index])
     rows, summary = assessment.evaluation.rows, assessment.summary()
     groups = by_group(rows, FIGURES)
-    out = options.out or options.run_folder / "evaluation" / f"{_label(options.data)}-{options.split}"
-    about = {"run": str(options.run_folder), "data": str(manifest.path), "split": options.split}
+    out = options.out or options.run_folder / "evaluation" / f"{_label(options.data)}-{split}"
+    about = {"run": str(options.run_folder), "data": str(manifest.path), "split": split}
     about |= {"evaluator": evaluator.describe(codec.sample_rate)}
     table = [dict(table_row(row)) for row in rows]
     write_text(out / "files.csv", _csv(table))
@@ -99,17 +102,25 @@ def _label(data: Path | None) -> str:
     if data is None:
         return "own"
     data = data.expanduser().resolve()
-    return data.name if data.is_dir() else data.parent.name
+    name = data.name if data.is_dir() else data.parent.name
+    return f"{name}-{hashlib.sha256(str(data).encode()).hexdigest()[:6]}"  # folders of one name are told apart
 
 
-def _manifest(data: Path | None, config: Mapping[str, Any]) -> "Manifest":
+def _manifest(options: argparse.Namespace, config: Mapping[str, Any], sample_rate: int) -> tuple["Manifest", bool]:
+    """What to evaluate on, and whether it is a folder that nobody has split."""
     from telucodec.build import build
     from telucodec.cli.data import read_any
+    from telucodec.data.manifest import read_manifest
 
-    if data is not None:
-        return read_any(data.expanduser(), Console(stderr=True))
-    found: Manifest = build(config["data"], "data")()
-    return found
+    if options.data is not None:
+        data = options.data.expanduser()
+        return read_any(data, Console(stderr=True), sample_rate), data.is_dir() and not (
+            data / "manifest.jsonl"
+        ).exists()
+    kept = options.run_folder / "data.jsonl"  # as the run was started with, whatever has come into its folder since
+    if kept.exists():
+        return read_manifest(kept), False
+    return build(config["data"], "data")(), False
 
 
 def _show(
@@ -118,9 +129,11 @@ def _show(
     from telucodec.study.groups import worst
 
     shown = [figure for figure in SHOWN if figure in groups["all"]]
-    table = Table("", "files", *shown, title="means with 95 % intervals over files")
+    table = Table(
+        "", "files", *shown, title=f"means with 95 % intervals, over {groups['all']['interval_over']} in the first row"
+    )
     for name, group in groups.items():
-        cells = [f"{group[f]['mean']:.3f} [{group[f]['low']:.3f}, {group[f]['high']:.3f}]" for f in shown]
+        cells = [_cell(group[f]) for f in shown]
         table.add_row(name, str(group["utterances"]), *cells)
     console.print(table)
     usage, perplexity = (summary.get(f"codebook/{figure}_min", math.nan) for figure in ("usage", "perplexity"))
@@ -133,6 +146,11 @@ def _show(
     for row in worst(rows, "snr", count):
         figures = ", ".join(f"{figure} {row.figures[figure]:.3f}" for figure in shown)
         console.print(f"  worst: {row.name}: {figures}", highlight=False, soft_wrap=True)
+
+
+def _cell(figure: Mapping[str, float]) -> str:
+    told = f"{figure['mean']:.3f}"
+    return told if math.isnan(figure["low"]) else f"{told} [{figure['low']:.3f}, {figure['high']:.3f}]"
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

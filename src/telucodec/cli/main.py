@@ -29,11 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"telucodec {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command, summary in COMMANDS.items():
-        sub = commands.add_parser(command, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
-        if command == name:
-            import_module(f"telucodec.cli.{command}").configure(sub)
     try:
+        for command, summary in COMMANDS.items():
+            sub = commands.add_parser(command, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
+            if command == name:
+                import_module(f"telucodec.cli.{command}").configure(sub)
         parsed, rest = parser.parse_known_args(given)
         if rest and not getattr(parsed, "takes_rest", False):
             parser.error(f"unrecognised: {' '.join(rest)}")
@@ -43,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"telucodec: error: {error}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("\ntelucodec: interrupted. The same command continues where that is possible.\n")
+        sys.stderr.write(
+            "\ntelucodec: interrupted. Preparation goes on where it was when the same command is given again.\n"
+        )
         return 130
     return code
 

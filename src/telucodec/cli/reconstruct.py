@@ -38,8 +38,12 @@ def run(options: argparse.Namespace) -> int:
 
     if options.dest.suffix.lower() not in (".wav", ".flac"):
         raise InputError(f"{options.dest}: the output must end in .wav or .flac.")
+    if options.dest.exists() and options.source.exists() and options.dest.samefile(options.source):
+        raise InputError(f"{options.dest}: is the input itself. Choose another name for the output.")
     codec, _ = load_codec(options.run_folder)
     source, rate = read(options.source)
+    if not source.size:
+        raise InputError(f"{options.source}: holds no samples. Choose another recording.")
     if not np.isfinite(source).all():
         raise InputError(f"{options.source}: holds samples that are not finite. Export it again.")
     audio = torch.from_numpy(resample(source, rate, codec.sample_rate).copy())[:, None]

@@ -1,6 +1,7 @@
 """`telucodec train`."""
 
 import argparse
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.console import Console
 
 from telucodec.errors import InputError
@@ -53,15 +55,15 @@ def run(options: argparse.Namespace) -> int:
     if options.multirun:
         from telucodec.study.launch import launch
 
-        jobs = list(sweep(options.overrides))
-        for job in jobs:
-            compose_config(job, options.config_dir)
+        jobs = list(sweep(options.overrides, options.config_dir))
+        configs = [compose_config(job, options.config_dir) for job in jobs]
+        if options.cfg:
+            sys.stdout.write(yaml.safe_dump_all(configs, sort_keys=False, allow_unicode=True))
+            return 0
         where = ["--config-dir", str(options.config_dir)] if options.config_dir else []
         return launch([["train", *where, *job] for job in jobs], Console(stderr=True))
     config = compose_config(options.overrides, options.config_dir)
     if options.cfg:
-        import yaml
-
         sys.stdout.write(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         return 0
     return _train(config, options)
@@ -69,6 +71,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _train(config: dict[str, Any], options: argparse.Namespace) -> int:
     from telucodec.cli.compose import own_names
+    from telucodec.training.checkpoint import newest_checkpoint
     from telucodec.training.fit import Start, fit
     from telucodec.training.report import command_prefix
 
@@ -80,18 +83,21 @@ def _train(config: dict[str, Any], options: argparse.Namespace) -> int:
     again = [f"{command_prefix()}telucodec", "train", *where, *kept]
     start = Start(folder, checkpoint, ["telucodec", *sys.argv[1:]], options.overrides)
     try:
-        finished = fit(config, start, console)
+        if fit(config, start, console):
+            return 0
     except InputError as error:
+        raise InputError(own_names(str(error))) from None
+    except KeyboardInterrupt:
+        pass
+    finally:
         with suppress(OSError):  # the folder of a run that never began is empty: it goes
             folder.rmdir()
-        raise InputError(own_names(str(error))) from None
-    if finished:
-        return 0
-    console.print(
-        f"stopped and saved. Continue with:\n  {shlex.join([*again, f'resume={folder}'])}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    saved, _ = newest_checkpoint(folder)
+    if saved is None:
+        console.print("\nstopped before anything was saved.", highlight=False)
+    else:
+        told = f"\nstopped; saved is {saved}. Continue with:\n  {shlex.join([*again, f'resume={folder}'])}"
+        console.print(told, highlight=False, soft_wrap=True)
     return 130
 
 
@@ -104,9 +110,8 @@ def check_top(config: dict[str, Any]) -> None:
     for key, least in (("max_steps", 1), ("sample_rate", 1), ("seed", 0)):
         if not isinstance(config[key], int) or isinstance(config[key], bool) or config[key] < least:
             raise InputError(f"{key}: must be a whole number >= {least}, got {config[key]!r}.")
-    for key in ("name", "run_root"):
-        if not isinstance(config[key], str) or not config[key]:
-            raise InputError(f"{key}: must be a word, got {config[key]!r}.")
+    if not re.fullmatch(r"[\w][\w.+-]*", str(config["name"])):
+        raise InputError(f"name: must be a word of letters, digits and ._+-, got {config['name']!r}.")
     from telucodec.models.stored import check_version
 
     check_version(config, Path("conf/train.yaml"))

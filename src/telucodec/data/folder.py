@@ -118,7 +118,7 @@ def _check_formats(files: list[Path], root: Path, sample_rate: int) -> None:
         raise InputError(
             f"{root}: {len(wrong)} files are not {sample_rate} Hz mono WAV or FLAC:\n  "
             + "\n  ".join(wrong[:3])
-            + f"{more}\n{convert_hint(root)}"
+            + f"{more}\n{convert_hint(root, sample_rate)}"
         )
 
 

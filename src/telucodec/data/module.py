@@ -1,6 +1,7 @@
 """What Lightning asks for data."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 import lightning
 import torch
@@ -10,7 +11,7 @@ from telucodec.data.manifest import Entry, Manifest, check_files
 from telucodec.data.sampler import CropOrder, EndlessBatches
 from telucodec.data.segments import Segments, Utterances, collate, ignore_interrupt
 from telucodec.data.source import Source
-from telucodec.errors import InputError
+from telucodec.errors import InputError, at_least
 from telucodec.records import Batch
 
 
@@ -24,7 +25,7 @@ class SpeechData(lightning.LightningDataModule):
         batch_size: crops a step, over all micro-batches.
         workers: loading processes; 0 loads in the training process.
         seed: of the order of crops.
-        valid_utterances: how many validation utterances are used, the first of the manifest; null means all.
+        valid_utterances: how many validation utterances are used, drawn once for all runs; null means all.
         pin_memory: whether batches are put into page-locked memory, for faster transfer to a GPU.
     """
 
@@ -41,11 +42,10 @@ class SpeechData(lightning.LightningDataModule):
         pin_memory: bool,
     ) -> None:
         super().__init__()
-        for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 0), ("seed", seed, 0)):
-            if value < least:
-                raise ValueError(f"{name} must be >= {least}, got {value}")
-        if segment_seconds <= 0:
-            raise ValueError(f"segment_seconds must be > 0, got {segment_seconds}")
+        at_least(1, batch_size=batch_size, valid_utterances=1 if valid_utterances is None else valid_utterances)
+        at_least(0, workers=workers, seed=seed)
+        if not 1 <= segment_seconds * sample_rate <= 1e9:
+            raise ValueError(f"segment_seconds must be at least one sample and at most 1e9, got {segment_seconds}")
         self.source, self.sample_rate, self.segment_seconds = source, sample_rate, segment_seconds
         self.batch_size, self.workers, self.seed = batch_size, workers, seed
         self.valid_utterances, self.pin_memory = valid_utterances, pin_memory
@@ -63,7 +63,7 @@ class SpeechData(lightning.LightningDataModule):
             raise InputError(
                 f"{self.manifest.locate(wrong[0])}: {wrong[0].sample_rate} Hz, but this codec runs at "
                 f"{self.sample_rate} Hz ({len(wrong)} such files). "
-                "Convert them once: telucodec data prepare SOURCE DEST."
+                f"Convert them once: telucodec data prepare SOURCE DEST --sample-rate {self.sample_rate}."
             )
         check_files(self.manifest, self.manifest.entries)
         for name, entries in (("train", train), ("valid", valid)):
@@ -92,8 +92,10 @@ class SpeechData(lightning.LightningDataModule):
     def utterances(self, split: str) -> Utterances:
         """Whole utterances of a split; those of `valid` up to `valid_utterances`."""
         entries = self.manifest.split(split)
-        limit = self.valid_utterances if split == "valid" else None
-        return Utterances(self.manifest, entries[:limit], self.sample_rate)
+        if split == "valid" and self.valid_utterances is not None:  # by hash, so that every speaker has a chance
+            drawn = sorted(entries, key=lambda e: sha256(e.path.encode()).digest())[: self.valid_utterances]
+            entries = tuple(entry for entry in entries if entry in drawn)
+        return Utterances(self.manifest, entries, self.sample_rate)
 
     @property
     def seconds_per_step(self) -> float:

@@ -8,6 +8,7 @@ from rich.console import Console
 from telucodec.data.assemble import Splits
 from telucodec.data.folder import index_folder
 from telucodec.data.manifest import Manifest, read_manifest
+from telucodec.data.measure import Rules
 from telucodec.data.synthesis import embedded
 
 
@@ -44,21 +45,33 @@ class FromFolder:
         seed: of the split.
         speaker_from: what names the speaker of a file: "parent" (its folder), a regular expression with one group on
             its relative path, or null (unknown: the split goes by file).
+        sample_rate: that the files have, Hz.
     """
 
     def __init__(
-        self, *, root: str | None, valid_fraction: float, test_fraction: float, seed: int, speaker_from: str | None
+        self,
+        *,
+        root: str | None,
+        valid_fraction: float,
+        test_fraction: float,
+        seed: int,
+        speaker_from: str | None,
+        sample_rate: int,
     ) -> None:
         if root is None:
             raise ValueError("give the folder: data.root=PATH")
         self.root = Path(root).expanduser()
         self.valid_fraction, self.test_fraction, self.seed = valid_fraction, test_fraction, seed
-        self.speaker_from = speaker_from
+        self.speaker_from, self.sample_rate = speaker_from, sample_rate
+        if not (0 < valid_fraction < 1 and 0 <= test_fraction < 1 - valid_fraction):
+            told = f"{valid_fraction} and {test_fraction}"
+            raise ValueError(f"valid_fraction must be > 0, and with test_fraction below 1 in sum, got {told}")
 
     def __call__(self) -> Manifest:
         console = Console(stderr=True)
         splits = Splits(self.valid_fraction, self.test_fraction, self.seed)
-        indexed = index_folder(self.root, console, splits=splits, speaker_from=self.speaker_from)
+        rules = Rules(sample_rate=self.sample_rate)
+        indexed = index_folder(self.root, console, splits=splits, speaker_from=self.speaker_from, rules=rules)
         for refused in indexed.refused:
             console.print(f"set aside: {refused}", highlight=False, markup=False, soft_wrap=True)
         for note in indexed.notes:

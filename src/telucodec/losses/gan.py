@@ -28,6 +28,8 @@ class Adversarial(Term):
         - Reads `step.fake.logits`. Output: scalar, mean over sub-discriminators.
     """
 
+    judged = True
+
     def __init__(self, *, weight: float, start: int, objective: Generator) -> None:
         super().__init__(weight=weight, start=start)
         self.objective = objective
@@ -48,6 +50,8 @@ class FeatureMatching(Term):
 
     Source: Kumar et al. 2019, arXiv:1910.06711, eq. 3.
     """
+
+    judged = True
 
     def forward(self, step: Step) -> Tensor:
         pairs = zip(step.fake.features, step.real.features, strict=True)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from telucodec.audio.stft import log_mel
+from telucodec.errors import above, at_least
 from telucodec.losses.term import Term
 from telucodec.records import Step
 
@@ -33,8 +34,9 @@ class MultiScaleMel(Term):
         super().__init__(weight=weight, start=start)
         if len(n_ffts) != len(n_mels):
             raise ValueError(f"n_ffts and n_mels must have the same length, got {list(n_ffts)} and {list(n_mels)}")
-        if floor <= 0:
-            raise ValueError(f"floor must be > 0, got {floor}")
+        above(0, floor=floor, sample_rate=sample_rate)
+        at_least(16, n_ffts=n_ffts)
+        at_least(1, n_mels=n_mels)
         self.sample_rate, self.floor = sample_rate, floor
         self.scales = list(zip(n_ffts, n_mels, strict=True))
 

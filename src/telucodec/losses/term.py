@@ -5,6 +5,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from torch import Tensor, nn
 
+from telucodec.errors import at_least
 from telucodec.records import Step
 
 Through = Literal["audio", "encoded", "codebook"]
@@ -30,13 +31,11 @@ class Term(nn.Module):
     """
 
     through: ClassVar[Through] = "audio"  # the only tensor through which the codec reaches this term
+    judged: ClassVar[bool] = False  # whether it reads the adversary's verdicts
 
     def __init__(self, *, weight: float, start: int) -> None:
         super().__init__()
-        if weight < 0:
-            raise ValueError(f"weight must be >= 0, got {weight}")
-        if start < 0:
-            raise ValueError(f"start must be >= 0, got {start}")
+        at_least(0, weight=weight, start=start)
         self.weight, self.start = float(weight), start
 
     def forward(self, step: Step) -> Tensor:
@@ -46,16 +45,26 @@ class Term(nn.Module):
 class Terms(nn.Module):
     """The objective, as data: name -> term, in the order of the configuration.
 
+    Args:
+        terms: name -> term; at least one of weight > 0 starts at step 0.
+
     Shape:
         - Input: a `Step`. Output: dict of `Scored`, of the terms that have started.
     """
 
-    def __init__(self, terms: Mapping[str, Term]) -> None:
+    def __init__(self, *, terms: Mapping[str, Term]) -> None:
         super().__init__()
         if not terms:
             raise ValueError("no loss is selected: choose at least one, for example loss=[l1,commitment]")
+        if not any(term.weight and term.start == 0 for term in terms.values()):
+            raise ValueError("no loss of weight > 0 starts at step 0: there is nothing to learn from")
         self.terms = nn.ModuleDict(terms)
         self._typed = dict(terms)
+
+    @property
+    def judged(self) -> list[str]:
+        """Names of the terms that read the adversary's verdicts."""
+        return [name for name, term in self._typed.items() if term.judged]
 
     def forward(self, step: Step) -> dict[str, Scored]:
         live = {name: term for name, term in self._typed.items() if step.index >= term.start}

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from telucodec.errors import inside
 from telucodec.losses.term import Term
 from telucodec.records import Step
 
@@ -23,8 +24,7 @@ class Waveform(Term):
 
     def __init__(self, *, weight: float, start: int, emphasis: float) -> None:
         super().__init__(weight=weight, start=start)
-        if not 0 <= emphasis < 1:
-            raise ValueError(f"emphasis must be in [0, 1), got {emphasis}")
+        inside(0, 1, emphasis=emphasis)
         self.emphasis = emphasis
 
     def error(self, step: Step) -> Tensor:

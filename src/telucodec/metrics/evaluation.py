@@ -9,6 +9,7 @@ from typing import Protocol
 from torch import Tensor
 
 from telucodec.audio.resample import RESAMPLER
+from telucodec.errors import inside
 from telucodec.metrics.codebook import CodebookUse
 from telucodec.metrics.level import Moments
 from telucodec.records import Coded, Utterance
@@ -45,6 +46,7 @@ class Evaluator:
     """
 
     def __init__(self, *, metrics: Mapping[str, Metric], silence_dbfs: float) -> None:
+        inside(-200, 0, silence_dbfs=silence_dbfs)
         self.metrics, self.silence_dbfs = dict(metrics), silence_dbfs
 
     def begin(self, sample_rate: int, n_q: int, codebook_size: int) -> "Evaluation":

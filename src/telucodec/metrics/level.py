@@ -5,6 +5,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+FIGURES = (
+    "snr", "si_sdr", "snr_ceiling", "rms_ratio", "rho", "shape_share", "gain_share", "dc_share",
+    "nsr", "nsr_shape", "nsr_gain", "nsr_dc", "peak_ratio", "range_ratio", "dc",
+)  # fmt: skip
 LIMIT_DB = 200.0  # decibels are kept within this, so that perfect and empty outputs stay numbers
 
 
@@ -86,8 +90,10 @@ class Moments:
             about the mean, so that an offset cannot pass for loudness; shape_share, gain_share, dc_share of the noise
             (they sum to 1; all 0 without noise); nsr and its parts nsr_shape, nsr_gain, nsr_dc relative to the target's
             power; peak_ratio of the largest absolute samples and range_ratio of largest minus smallest sample, output
-            over target; dc = mean of output minus target, full scale = 1.
+            over target; dc = mean of output minus target, full scale = 1. All are NaN where a sample is not finite.
         """
+        if not math.isfinite(self.error_error + self.target_target):
+            return dict.fromkeys(FIGURES, math.nan)
         n = max(self.samples, 1.0)
         yy = self._central(self.target_target, self.target, self.target)
         ee = self._central(self.error_error, self.error, self.error)

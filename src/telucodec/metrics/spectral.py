@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from telucodec.audio.stft import log_mel
+from telucodec.errors import above, at_least
 
 
 class MelDistance:
@@ -19,6 +20,9 @@ class MelDistance:
     """
 
     def __init__(self, *, n_fft: int, n_mels: int, floor: float) -> None:
+        above(0, floor=floor)
+        at_least(16, n_fft=n_fft)
+        at_least(1, n_mels=n_mels)
         self.n_fft, self.n_mels, self.floor = n_fft, n_mels, floor
 
     @torch.no_grad()

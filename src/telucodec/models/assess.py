@@ -5,6 +5,7 @@ import torch
 from telucodec.audio.level import dbfs
 from telucodec.metrics.evaluation import Evaluator, Row
 from telucodec.models.codec import Codec
+from telucodec.precision import in_float32
 from telucodec.records import Coded, Utterance
 
 
@@ -39,7 +40,8 @@ class Assessment:
     def _run(self, audio: torch.Tensor) -> Coded:
         training = self.codec.training
         self.codec.eval()
-        coded: Coded = self.codec(audio.to(self.device))
+        with in_float32(self.device):
+            coded: Coded = self.codec(audio.to(self.device))
         self.codec.train(training)
         return Coded(coded.audio.cpu(), coded.encoded, coded.quantized)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
+from telucodec.errors import at_least
 from telucodec.models.encoder import check_stages
 from telucodec.nn.conv import Conv1d, ConvTranspose1d, Norm
 from telucodec.nn.residual import ResidualUnit
@@ -42,6 +43,7 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         check_stages(strides, channels, dilations)
+        at_least(1, dim=dim, kernel_size=kernel_size)
         layers: list[nn.Module] = [Conv1d(dim, channels[-1], kernel_size=kernel_size, norm=norm)]
         after = [1, *channels[:-1]]
         for stride, width, below, dilation in list(zip(strides, channels, after, dilations, strict=True))[::-1]:

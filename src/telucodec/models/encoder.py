@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
+from telucodec.errors import at_least
 from telucodec.nn.conv import Conv1d, Norm
 from telucodec.nn.residual import ResidualUnit
 
@@ -44,6 +45,7 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         check_stages(strides, channels, dilations)
+        at_least(1, dim=dim, kernel_size=kernel_size)
         self.dim, self.strides = dim, tuple(strides)
         layers: list[nn.Module] = []
         before = 1
@@ -70,5 +72,4 @@ def check_stages(strides: Sequence[int], channels: Sequence[int], dilations: Seq
     if not len(strides) == len(channels) == len(dilations):
         lengths = f"{len(strides)} strides, {len(channels)} channels, {len(dilations)} dilations"
         raise ValueError(f"strides, channels and dilations need one entry a stage, got {lengths}")
-    if not strides or min(strides) < 1 or min(channels) < 1:
-        raise ValueError(f"strides and channels must be >= 1, got {list(strides)} and {list(channels)}")
+    at_least(1, strides=strides, channels=channels)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from telucodec.errors import above
+
 
 class OutputScale(nn.Module):
     """Multiply by one learnable number.
@@ -21,8 +23,7 @@ class OutputScale(nn.Module):
 
     def __init__(self, *, initial: float) -> None:
         super().__init__()
-        if initial <= 0:
-            raise ValueError(f"initial must be > 0, got {initial}")
+        above(0, initial=initial)
         self.scale = nn.Parameter(torch.tensor(float(initial)))
 
     def forward(self, audio: Tensor) -> Tensor:

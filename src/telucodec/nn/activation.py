@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from telucodec.errors import above, inside
+
 
 class Snake(nn.Module):
     """x + sin(alpha x)^2 / alpha with a learned alpha per channel: periodic and monotone.
@@ -19,8 +21,7 @@ class Snake(nn.Module):
 
     def __init__(self, channels: int, *, alpha: float) -> None:
         super().__init__()
-        if alpha <= 0:
-            raise ValueError(f"alpha must be > 0, got {alpha}")
+        above(0, alpha=alpha)
         self.alpha = nn.Parameter(torch.full((1, channels, 1), float(alpha)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,6 +42,7 @@ class ELU(nn.ELU):
     """
 
     def __init__(self, channels: int, *, alpha: float) -> None:
+        above(0, alpha=alpha)
         super().__init__(alpha)
         self.channels = channels
 
@@ -57,5 +59,6 @@ class LeakyReLU(nn.LeakyReLU):
     """
 
     def __init__(self, channels: int, *, slope: float) -> None:
+        inside(0, 1, slope=slope)
         super().__init__(slope)
         self.channels = channels

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from telucodec.errors import at_least
 from telucodec.nn.conv import Conv1d, Norm
 
 
@@ -35,7 +36,8 @@ class ResidualUnit(nn.Module):
         norm: Norm,
     ) -> None:
         super().__init__()
-        inner = channels // compress
+        at_least(1, compress=compress, kernel_size=kernel_size)
+        inner = max(1, channels // compress)
         self.body = nn.Sequential(
             activation(channels),
             Conv1d(channels, inner, kernel_size=kernel_size, dilation=dilation, norm=norm),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from telucodec.errors import at_least, inside
 from telucodec.quantization.initial import nearest, tally
 from telucodec.quantization.restart import Restart
 
@@ -44,10 +45,9 @@ class EMACodebook(nn.Module):
         restart: Restart | None,
     ) -> None:
         super().__init__()
-        if codebook_size < 2:
-            raise ValueError(f"codebook_size must be >= 2, got {codebook_size}")
-        if not 0 <= decay < 1:
-            raise ValueError(f"decay must be in [0, 1), got {decay}")
+        at_least(2, codebook_size=codebook_size)
+        at_least(1, dim=dim)
+        inside(0, 1, decay=decay)
         self.decay, self.initial, self.restart = decay, initial, restart
         self.register_buffer("codewords", torch.zeros(codebook_size, dim))
         self.register_buffer("counts", torch.zeros(codebook_size))

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from telucodec.errors import above, at_least
+
 
 class KMeans:
     """Codewords from Lloyd's algorithm on the first batch; each counts as often as frames chose it.
@@ -16,8 +18,7 @@ class KMeans:
     """
 
     def __init__(self, *, iterations: int) -> None:
-        if iterations < 0:
-            raise ValueError(f"iterations must be >= 0, got {iterations}")
+        at_least(0, iterations=iterations)
         self.iterations = iterations
 
     def __call__(self, frames: Tensor, codebook_size: int) -> tuple[Tensor, Tensor]:
@@ -39,8 +40,7 @@ class Normal:
     """
 
     def __init__(self, *, std: float) -> None:
-        if std <= 0:
-            raise ValueError(f"std must be > 0, got {std}")
+        above(0, std=std)
         self.std = std
 
     def __call__(self, frames: Tensor, codebook_size: int) -> tuple[Tensor, Tensor]:

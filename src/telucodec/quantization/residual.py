@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from telucodec.precision import in_float32
 from telucodec.quantization.codebook import EMACodebook
 from telucodec.quantization.gradient import StraightThrough
 from telucodec.records import Quantized, Stage
@@ -50,7 +51,7 @@ class ResidualVQ(nn.Module):
         return self.n_q * math.log2(self.codebook_size)
 
     def forward(self, encoded: Tensor) -> Quantized:
-        with torch.autocast(encoded.device.type, enabled=False):
+        with in_float32(encoded.device):
             residual = encoded.float()
             start, latent, stages = residual, torch.zeros_like(residual), []
             for book in self._books:

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from telucodec.errors import inside
+
 
 class Restart:
     """Move dead codewords onto random frames of the current step.
@@ -17,8 +19,7 @@ class Restart:
     """
 
     def __init__(self, *, threshold: float) -> None:
-        if not 0 <= threshold < 1:
-            raise ValueError(f"threshold must be in [0, 1), got {threshold}")
+        inside(0, 1, threshold=threshold)
         self.threshold = threshold
 
     def __call__(self, counts: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, float]:

@@ -4,11 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from telucodec.metrics.evaluation import Row
-from telucodec.study.statistics import mean_interval
+from telucodec.study.statistics import clustered_interval, mean_interval
 
 
 def by_group(rows: Sequence[Row], figures: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Means with 95 % intervals over utterances: of all, of each language, of each speaker.
+    """Means with 95 % intervals: of all, of each language, of each speaker.
+
+    Where at least three speakers are known the interval is over speakers, else over utterances; `interval_over` says
+    which. A group of fewer than three has none.
 
     Args:
         rows: silent ones are left out.
@@ -34,10 +37,14 @@ def worst(rows: Sequence[Row], figure: str, count: int) -> list[Row]:
 
 def _sum_up(rows: Sequence[Row], figures: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {"utterances": len(rows), "seconds": sum(row.seconds for row in rows)}
+    over = "speakers" if len({row.speaker for row in rows} - {None}) >= 3 else "utterances"
+    found["interval_over"] = over
     for figure in figures:
-        values = [row.figures[figure] for row in rows if figure in row.figures]
+        having = [row for row in rows if figure in row.figures]
+        values = [row.figures[figure] for row in having]
         if values:
-            interval = mean_interval(values)
+            speakers = [row.speaker or "unknown" for row in having]
+            interval = clustered_interval(values, speakers) if over == "speakers" else mean_interval(values)
             found[figure] = {
                 "mean": interval.mean,
                 "low": interval.low,

@@ -1,5 +1,6 @@
 """Many runs, one process each."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -34,8 +35,13 @@ def launch(jobs: Sequence[Sequence[str]], console: Console) -> int:
 
 def _run(job: Sequence[str]) -> int:
     process = subprocess.Popen([sys.executable, "-m", "telucodec.cli.main", *job])
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue  # the job was interrupted too: it saves and ends with 130
+    # a signal to the sweep alone reaches its job; Ctrl-C reaches both, and the job saves and ends with 130
+    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue
+    finally:
+        signal.signal(signal.SIGTERM, before)

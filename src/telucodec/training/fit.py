@@ -1,6 +1,7 @@
 """One run from configuration to summary."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,23 +14,20 @@ from rich.console import Console
 
 from telucodec.build import build
 from telucodec.data.module import SpeechData
-from telucodec.disk import write_text
+from telucodec.disk import holding, write_text
 from telucodec.errors import InputError
-from telucodec.models.assess import Assessment, keyed
 from telucodec.models.stored import CONFIG
 from telucodec.training.callbacks.stop import Stop
+from telucodec.training.callbacks.validation import Validation
 from telucodec.training.checkpoint import read_checkpoint
 from telucodec.training.context import Run
 from telucodec.training.module import CodecTraining
 from telucodec.training.quiet import quiet
 from telucodec.training.record import RunRecord, circumstances
 from telucodec.training.report import report, start_table
+from telucodec.training.resume import bind_data
+from telucodec.training.summary import summarise
 from telucodec.training.trainer import Device
-
-FINAL = (
-    "val/snr", "val/si_sdr", "val/rms_ratio", "val/rho", "val/shape_share", "val/gain_share", "val/dc_share",
-    "val/snr_ceiling", "val/mel_distance", "val/kbps", "codebook/usage_min", "train/output_scale",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,46 +52,60 @@ def fit(config: Mapping[str, Any], start: Start, console: Console) -> bool:
         Whether the run finished; False when it was asked to stop and can be resumed.
 
     Raises:
-        InputError: the configuration or the data cannot be used.
+        InputError: the configuration or the data cannot be used, the run is being trained by another process, or the
+            training diverged.
+        KeyboardInterrupt: a second signal did not wait for the end of the step.
     """
     quiet()
     lightning.seed_everything(config["seed"], verbose=False)
     device: Device = build(config["trainer"], "trainer")
     data: SpeechData = build(config["loader"], "loader")
     module: CodecTraining = build(config["training"], "training")
+    evaluator = build(config["evaluator"], "evaluator")
     data.prepare()
     step = read_checkpoint(start.checkpoint)["global_step"] if start.checkpoint else 0
-    record = RunRecord(start.folder, step)
+    purge = step + 1 if start.checkpoint else 0
     run = Run(
         folder=start.folder,
         data=data,
-        evaluator=build(config["evaluator"], "evaluator"),
-        record=record,
-        tensorboard=TensorBoardLogger(str(start.folder), "", "tensorboard", purge_step=step or None),
+        evaluator=evaluator,
+        record=RunRecord(start.folder, step),
+        tensorboard=TensorBoardLogger(str(start.folder), "", "tensorboard", purge_step=purge),
         console=console,
         stop=Stop(),
         max_steps=config["max_steps"],
     )
     callbacks = [_callback(node, f"callback.{name}", run) for name, node in config["callback"].items()]
-    trainer = device.trainer([run.stop, *callbacks], [record, run.tensorboard], run.max_steps, str(start.folder))
+    trainer = device.trainer([run.stop, *callbacks], [run.record, run.tensorboard], run.max_steps, str(start.folder))
     facts = circumstances(start.command, start.overrides) | {"device": device.describe(), "seed": config["seed"]}
-    _announce(config, run, module, facts)
+    with holding(start.folder / ".lock"), run.stop.listening():
+        facts["data"] = bind_data(start.folder, data.manifest)
+        _announce(config, run, module, facts)
+        return _train(run, trainer, module, start, facts)
+
+
+def _train(run: Run, trainer: lightning.Trainer, module: CodecTraining, start: Start, facts: dict[str, Any]) -> bool:
     status = "failed"
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=start.checkpoint)
-        if trainer.global_step < run.max_steps:
+        trainer.fit(module, datamodule=run.data, ckpt_path=start.checkpoint)
+        module.to(trainer.strategy.root_device)  # Lightning has put it back on the CPU
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, Validation) and trainer.global_step >= run.max_steps:
+                callback.catch_up(trainer, module)  # a signal may have broken off the last one
+        if trainer.global_step < run.max_steps or run.stop.asked:
             status = "interrupted"
             return False
-        _finish(run, module, trainer.global_step, start.overrides)
+        summarise(run, module, trainer.global_step, start.overrides)
         status = "finished"
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
         status = "interrupted"
-        raise
+        raise KeyboardInterrupt from None
     except InputError as error:  # one from a loading process comes wrapped in that process's traceback
         raise InputError(str(error).rpartition(f"{InputError.__module__}.InputError: ")[2]) from None
     finally:
-        record.write("run.json", facts | _progress(run, trainer.global_step, status))
-    report(run, config["adversary"]["start"])
+        with suppress(InputError):  # a full disk must not hide what went wrong before
+            run.record.write("run.json", facts | _progress(run, trainer.global_step, status))
+    report(run, module.adversary.start)
     return True
 
 
@@ -108,6 +120,7 @@ def _callback(node: Mapping[str, Any], path: str, run: Run) -> Callback:
 def _announce(config: Mapping[str, Any], run: Run, module: CodecTraining, facts: dict[str, Any]) -> None:
     text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
     write_text(run.folder / CONFIG, text)
+    (run.folder / "summary.json").unlink(missing_ok=True)  # of an earlier, shorter end
     run.record.begin()
     run.record.write("run.json", facts | _progress(run, 0, "running"))
     run.tensorboard.experiment.add_text("config", f"```yaml\n{text}```")
@@ -117,42 +130,3 @@ def _announce(config: Mapping[str, Any], run: Run, module: CodecTraining, facts:
 def _progress(run: Run, step: int, status: str) -> dict[str, Any]:
     hours = step * run.data.seconds_per_step / 3600
     return {"status": status, "steps": step, "audio_hours": hours, "seconds": run.record.seconds}
-
-
-def _finish(run: Run, module: CodecTraining, step: int, overrides: Sequence[str]) -> None:
-    """Write summary.json: the last validation, and the test split, heard once and only now."""
-    final = run.record.row_at("val/snr", step)
-    summary = {"final": {key: final[key] for key in dict.fromkeys([*FINAL, *_kept(final)]) if key in final}}
-    if any(entry.split == "test" for entry in run.data.manifest.entries):
-        assessment = Assessment(module.codec, run.evaluator)
-        utterances = run.data.utterances("test")
-        for index in range(len(utterances)):
-            assessment.hear(utterances[index])
-        summary["test"] = keyed(assessment.summary(), "test")
-    rest = {"steps": step, "seconds": run.record.seconds, "audio_hours": step * run.data.seconds_per_step / 3600}
-    evaluator = run.evaluator.describe(module.codec.sample_rate)
-    run.record.write("summary.json", summary | rest | {"data": str(run.data.manifest.path), "evaluator": evaluator})
-    metrics = {f"final/{key.split('/', 1)[1]}": final[key] for key in FINAL if key in final}
-    run.tensorboard.log_hyperparams(_hparams(run.folder, overrides), metrics)
-
-
-def _kept(row: Mapping[str, float]) -> list[str]:
-    return [key for key in row if key.startswith(("val/", "codebook/"))]
-
-
-def _hparams(folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
-    """The configuration as scalars, what was switched first: TensorBoard shows no more than about 30 columns."""
-    config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-    flat = _flat({k: v for k, v in config.items() if k not in ("training", "evaluator")})  # they repeat the groups
-    switched = [override.lstrip("+~").partition("=")[0] for override in overrides]
-    return {key: flat[key] for key in flat if any(key.startswith(name) for name in switched)} | flat
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        elif isinstance(value, bool | int | float | str):
-            flat[f"{prefix}{key}"] = value
-    return flat

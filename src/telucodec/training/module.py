@@ -1,5 +1,6 @@
 """The training step."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -12,6 +13,7 @@ from torch.optim import Optimizer
 
 import telucodec
 from telucodec.adversarial.adversary import Adversary
+from telucodec.errors import at_least
 from telucodec.losses.combine import WeightedSum
 from telucodec.losses.term import Scored, Terms
 from telucodec.models.codec import Codec
@@ -51,21 +53,26 @@ class CodecTraining(lightning.LightningModule):
         accumulate: int,
     ) -> None:
         super().__init__()
-        if accumulate < 1:
-            raise ValueError(f"accumulate must be >= 1, got {accumulate}")
+        at_least(1, accumulate=accumulate)
+        if terms.judged and not adversary.discriminators:
+            told = ", ".join(terms.judged)
+            raise ValueError(
+                f"{told}: read discriminators, but none is chosen. Leave them out of loss=[...], or choose one"
+            )
         self.automatic_optimization = False
         self.codec, self.adversary, self.terms, self.combine = codec, adversary, terms, combine
         self.players = {"codec": codec_player, "adversary": adversary_player}
         self.accumulate = accumulate
         self.noting = True  # whether the step notes its figures; a callback sets it for the steps that it logs
         self.figures: dict[str, Tensor] = {}  # of the last noted step, on the device: whoever logs them waits for it
+        self.idle_since = 0.0  # when the last step and its callbacks ended: from then on the next batch is waited for
         self.revived: dict[str, Any] = {}  # random states of a checkpoint, put back when training starts
 
     def training_step(self, batch: Batch, _: int) -> None:
         index, parts = self.global_step, batch.audio.chunk(self.accumulate)
         shared = self.reconstruct(parts[0], index) if len(parts) == 1 else None
         self.figures = {}
-        if self.adversary.plays(index):
+        if "adversary" in self._sides() and self.adversary.plays(index):
             with nullcontext() if shared else self._rehearsal():  # several parts: one graph in memory at a time
                 for part in parts:
                     step = shared or self.reconstruct(part, index)
@@ -101,6 +108,9 @@ class CodecTraining(lightning.LightningModule):
         if self.revived:
             restore_random_states(self.revived)
 
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        self.idle_since = time.monotonic()
+
     def configure_optimizers(self) -> list[Optimizer]:
         sides = {"codec": self.codec.parameters(), "adversary": self.adversary.parameters()}
         return [self.players[name].equip(p) for name, p in sides.items() if name in self._sides()]
@@ -135,7 +145,7 @@ class CodecTraining(lightning.LightningModule):
             self.figures |= {k: self.figures.get(k, 0) + v.detach() * share for k, v in values.items()}
 
     def _sides(self) -> list[str]:
-        return ["codec", "adversary"] if len(self.adversary.discriminators) else ["codec"]
+        return ["codec", "adversary"] if self.terms.judged else ["codec"]  # unread discriminators never run
 
     def _optimizers(self) -> list[LightningOptimizer]:
         found: Any = self.optimizers()

@@ -20,7 +20,7 @@ class Player:
     """
 
     def __init__(self, *, optimizer: Callable[..., Optimizer], schedule: Constant, clip_norm: float | None) -> None:
-        if clip_norm is not None and clip_norm <= 0:
+        if clip_norm is not None and not clip_norm > 0:
             raise ValueError(f"clip_norm must be > 0 or null, got {clip_norm}")
         self.optimizer, self.schedule, self.clip_norm = optimizer, schedule, clip_norm
 

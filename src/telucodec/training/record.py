@@ -17,6 +17,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from telucodec.disk import write_text
+from telucodec.errors import InputError
 
 PACKAGES = ("telucodec", "torch", "torchaudio", "lightning", "hydra-core", "omegaconf", "numpy", "soundfile", "soxr")
 
@@ -57,8 +58,12 @@ class RunRecord(Logger):
         row = {"step": step or 0, "seconds": round(self.seconds, 3)} | {k: float(v) for k, v in metrics.items()}
         self.rows.append(row)
         self.latest |= row
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(_line(row))
+        path = self.folder / "metrics.jsonl"
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(_line(row))
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written ({error.strerror}). Free some space and resume.") from None
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """config.yaml holds them already."""
@@ -69,8 +74,7 @@ class RunRecord(Logger):
 
     def row_at(self, key: str, step: int) -> dict[str, float]:
         """The last row with a key at or before a step; empty if there is none."""
-        rows = [row for row in self.rows if key in row and row["step"] <= step]
-        return rows[-1] if rows else {}
+        return next((row for row in reversed(self.rows) if key in row and row["step"] <= step), {})
 
     @rank_zero_only
     def write(self, name: str, content: Mapping[str, Any]) -> None:
@@ -95,7 +99,8 @@ def circumstances(command: Sequence[str], overrides: Sequence[str]) -> dict[str,
 def git_commit() -> dict[str, Any] | None:
     """Commit of the source that runs, and whether it was changed since; None for an installed package."""
     try:
-        return {"commit": _git("rev-parse", "HEAD"), "changed": bool(_git("status", "--porcelain", "--", "."))}
+        tracked = ["--", ":/src", ":/conf"]
+        return {"commit": _git("rev-parse", "HEAD"), "changed": bool(_git("status", "--porcelain", *tracked))}
     except (OSError, subprocess.CalledProcessError):
         return None
 

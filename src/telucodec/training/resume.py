@@ -1,29 +1,59 @@
 """Which run a start goes on with."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from telucodec.data.manifest import Manifest, read_manifest, write_manifest
+from telucodec.disk import is_held
 from telucodec.errors import InputError
 from telucodec.models.stored import read_config
 from telucodec.training.checkpoint import newest_checkpoint
 
 FREE = ("resume", "run_root", "max_steps")  # may differ between a run and what continues it
+DATA = "data.jsonl"  # the utterances that a run was started with, in its folder
 
 
 def find_run(home: Path, config: Mapping[str, Any]) -> Path | None:
-    """The newest run of this configuration below a folder that has not reached its last step."""
+    """The newest run of this configuration below a folder that has not reached its last step and is not at work."""
     for folder in sorted((path for path in home.glob("*") if path.is_dir()), reverse=True):
-        if (folder / "summary.json").exists():
-            continue
         try:
-            if not differences(read_config(folder), config):
+            ended = (folder / "summary.json").exists() and read_config(folder)["max_steps"] >= config["max_steps"]
+            if not ended and not is_held(folder / ".lock") and not differences(read_config(folder), config):
                 return folder
         except InputError:
             continue
     return None
+
+
+def bind_data(folder: Path, manifest: Manifest) -> dict[str, Any]:
+    """Keep a run's utterances in its folder, or hold today's against those that it was started with.
+
+    Returns:
+        Where they came from, how many there are, and the sha256 of the list: for the record.
+
+    Raises:
+        InputError: files or splits are others than at the start.
+    """
+    entries = [replace(entry, path=str(manifest.locate(entry).absolute())) for entry in manifest.entries]
+    kept = folder / DATA
+    if kept.exists():
+        before = {entry.path: entry for entry in read_manifest(kept).entries}
+        now = {entry.path: entry for entry in entries}
+        other = sorted(path for path in before.keys() | now.keys() if before.get(path) != now.get(path))
+        if other:
+            raise InputError(
+                f"{folder}: its data are not what they were: {len(other)} utterances came, went or changed "
+                f"(first: {other[0]}). Put them back, or start a new run with resume=never."
+            )
+    else:
+        write_manifest(kept, entries)
+    digest = hashlib.sha256(kept.read_bytes()).hexdigest()
+    return {"manifest": str(manifest.path), "utterances": len(entries), "sha256": digest}
 
 
 def resume_from(folder: Path, config: Mapping[str, Any], console: Console) -> Path | None:
@@ -38,6 +68,8 @@ def resume_from(folder: Path, config: Mapping[str, Any], console: Console) -> Pa
             f"{folder}: was trained with another configuration: {'; '.join(other[:5])}. "
             "Give the same overrides as then (run.json has them), or start a new run with resume=never."
         )
+    if (steps := read_config(folder)["max_steps"]) != config["max_steps"]:
+        console.print(f"max_steps {steps} -> {config['max_steps']}: what follows it changes too.", highlight=False)
     path, skipped = newest_checkpoint(folder)
     for message in skipped:
         console.print(f"skipped: {message}", highlight=False, soft_wrap=True)
@@ -50,19 +82,22 @@ def resume_from(folder: Path, config: Mapping[str, Any], console: Console) -> Pa
     return path
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What two configurations disagree about, as `key: old -> new`.
 
-    >>> differences({"a": {"b": 1}, "max_steps": 5}, {"a": {"b": 2}, "max_steps": 9})
+    `max_steps` may differ, and with it what follows it, such as the length of a schedule.
+
+    >>> differences({"a": {"b": 1, "c": 5}, "max_steps": 5}, {"a": {"b": 2, "c": 9}, "max_steps": 9})
     ['a.b: 1 -> 2']
     """
-    found = []
-    for key in dict.fromkeys([*old, *new]):
-        if not prefix and key in FREE:
-            continue
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            found += differences(before, after, f"{prefix}{key}.")
-        elif before != after:
-            found.append(f"{prefix}{key}: {before} -> {after}")
-    return found
+    following = (old.get("max_steps"), new.get("max_steps"))
+    rest = [{k: v for k, v in config.items() if k not in FREE} for config in (old, new)]
+    return [f"{key}: {a} -> {b}" for key, a, b in _unlike(rest[0], rest[1]) if (a, b) != following]
+
+
+def _unlike(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for name in dict.fromkeys([*old, *new]):
+            yield from _unlike(old.get(name), new.get(name), f"{key}.{name}" if key else str(name))
+    elif old != new:
+        yield key, old, new

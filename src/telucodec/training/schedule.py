@@ -2,6 +2,8 @@
 
 import math
 
+from telucodec.errors import at_least
+
 
 class Constant:
     """1 after a linear warm-up.
@@ -14,8 +16,7 @@ class Constant:
     """
 
     def __init__(self, *, warmup_steps: int) -> None:
-        if warmup_steps < 0:
-            raise ValueError(f"warmup_steps must be >= 0, got {warmup_steps}")
+        at_least(0, warmup_steps=warmup_steps)
         self.warmup_steps = warmup_steps
 
     def __call__(self, step: int) -> float:
@@ -41,6 +42,7 @@ class Cosine(Constant):
         super().__init__(warmup_steps=warmup_steps)
         if not 0 <= final_factor <= 1:
             raise ValueError(f"final_factor must be in [0, 1], got {final_factor}")
+        at_least(1, total_steps=total_steps)
         self.total_steps, self.final_factor = total_steps, final_factor
 
     def __call__(self, step: int) -> float:

@@ -7,6 +7,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
+from telucodec.errors import at_least
 from telucodec.training.checkpoint import AtomicIO
 
 
@@ -28,12 +29,13 @@ class Device:
         threads: int,
         tf32: bool,
     ) -> None:
-        if threads < 1:
-            raise ValueError(f"threads must be >= 1, got {threads}")
+        at_least(1, threads=threads)
         if accelerator == "gpu" and not torch.cuda.is_available():
             raise ValueError("accelerator is gpu, but no CUDA device is visible: use trainer=cpu or trainer=auto")
         found = "gpu" if torch.cuda.is_available() else "cpu"
         self.accelerator = found if accelerator == "auto" else accelerator
+        if precision == "16-mixed" and self.accelerator == "cpu":
+            raise ValueError("precision 16-mixed needs a GPU: use 32-true or bf16-mixed on a CPU")
         self.precision, self.threads, self.tf32 = precision, threads, tf32
 
     def trainer(

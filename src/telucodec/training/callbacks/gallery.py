@@ -7,6 +7,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from telucodec.audio.files import write
 from telucodec.audio.picture import compare
+from telucodec.disk import replacing
 from telucodec.records import Coded, Utterance
 
 
@@ -42,7 +43,7 @@ class Gallery:
             figure = compare(target, audio, self.sample_rate, f"{utterance.name}, step {step}")
             name = "before" if step == 0 else "after"
             path = self.folder / "pictures" / f"utterance_{number}_{name}.png"
-            path.parent.mkdir(exist_ok=True)
-            figure.savefig(path, dpi=100)
+            with replacing(path) as partial:
+                figure.savefig(partial, dpi=100, format="png")
             writer.add_figure(f"utterance_{number}/comparison", figure, step)
         self.targets_shown = True

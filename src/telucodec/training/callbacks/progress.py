@@ -50,13 +50,16 @@ class LiveProgress(Callback):
     ) -> None:
         self._show(trainer.global_step)
 
+    def on_exception(self, trainer: lightning.Trainer, pl_module: Any, exception: BaseException) -> None:
+        self.bar.stop()  # or the cursor stays hidden
+
     def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         self.bar.stop()
 
     def _show(self, step: int) -> None:
         figures = ", ".join(text.format(self.record.latest[k]) for k, text in SHOWN if k in self.record.latest)
         self.bar.update(self.task, completed=step, figures=figures)
-        validated = self.record.row_at("val/snr", step).get("step")
-        if validated == step and self.said != step:
+        newest = self.record.rows[-1] if self.record.rows else {}
+        if "val/snr" in newest and newest["step"] == step != self.said:
             self.said = step
             self.console.print(f"step {step:>6} of {self.max_steps}: {figures}", highlight=False, soft_wrap=True)

@@ -5,6 +5,7 @@ from typing import Any
 import lightning
 from lightning.pytorch.callbacks import Callback
 
+from telucodec.errors import InputError, at_least
 from telucodec.models.stored import save_codec
 from telucodec.training.context import Run
 from telucodec.training.module import CodecTraining
@@ -20,9 +21,7 @@ class Saving(Callback):
     """
 
     def __init__(self, *, every: int, keep: int, run: Run) -> None:
-        for name, value in (("every", every), ("keep", keep)):
-            if value < 1:
-                raise ValueError(f"{name} must be >= 1, got {value}")
+        at_least(1, every=every, keep=keep)
         self.every, self.keep, self.folder, self.stop = every, keep, run.folder, run.stop
 
     def on_train_batch_end(
@@ -32,6 +31,11 @@ class Saving(Callback):
         step = trainer.global_step
         if step % self.every and step != trainer.max_steps and not self.stop.stopping:
             return
+        if not all(bool(p.isfinite().all()) for p in pl_module.codec.parameters()):
+            raise InputError(
+                f"{self.folder}: the codec's weights are not finite any more at step {step}: the run diverged. Lower "
+                "optimizer.lr or the weight of a loss. What was saved before is kept."
+            )
         trainer.save_checkpoint(self.folder / "checkpoints" / f"step-{step:09d}.ckpt")
         save_codec(pl_module.codec, self.folder)
         for old in sorted((self.folder / "checkpoints").glob("step-*.ckpt"))[: -self.keep]:

@@ -1,6 +1,8 @@
 """Ctrl-C and SIGTERM ask for a stop; it happens between two steps."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -14,11 +16,19 @@ class Stop(Callback):
     def __init__(self) -> None:
         self.asked = False  # a signal came
         self.stopping = False  # this step is the last one, and is to be saved
-        self._before: dict[signal.Signals, Any] = {}
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """While it lasts, signals ask for a stop; then the handlers are as they were."""
+        before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._ask)
+        signal.signal(signal.SIGTERM, self._ask)  # Lightning has put its own there
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -30,11 +40,6 @@ class Stop(Callback):
         if self.asked:
             self.stopping = trainer.should_stop = True
         return self.stopping
-
-    def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.asked:

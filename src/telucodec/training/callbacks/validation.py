@@ -5,6 +5,7 @@ from typing import Any
 import lightning
 from lightning.pytorch.callbacks import Callback
 
+from telucodec.errors import at_least
 from telucodec.models.assess import Assessment, keyed
 from telucodec.training.callbacks.gallery import Gallery
 from telucodec.training.context import Run
@@ -23,21 +24,22 @@ class Validation(Callback):
     """
 
     def __init__(self, *, every: int, examples: int, run: Run) -> None:
-        if every < 1:
-            raise ValueError(f"every must be >= 1, got {every}")
+        at_least(1, every=every)
+        at_least(0, examples=examples)
         self.every, self.examples, self.run = every, examples, run
         self.utterances = run.data.utterances("valid")
         self.gallery = Gallery(run.folder, run.data.sample_rate, run.tensorboard)
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self._if_due(trainer, pl_module)
+        self.catch_up(trainer, pl_module)
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._if_due(trainer, pl_module)
+        self.catch_up(trainer, pl_module)
 
-    def _if_due(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+    def catch_up(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Assess the codec if it is due at this step and has not been done."""
         assert isinstance(module, CodecTraining)
         step = trainer.global_step
         due = step % self.every == 0 or step == trainer.max_steps

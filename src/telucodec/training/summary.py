@@ -1,0 +1,54 @@
+"""What a finished run comes to: summary.json, and the row of TensorBoard's hparams."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from telucodec.models.assess import Assessment, keyed
+from telucodec.models.stored import CONFIG
+from telucodec.training.context import Run
+from telucodec.training.module import CodecTraining
+
+FINAL = (
+    "val/snr", "val/si_sdr", "val/rms_ratio", "val/rho", "val/shape_share", "val/gain_share", "val/dc_share",
+    "val/snr_ceiling", "val/mel_distance", "val/kbps", "codebook/usage_min", "train/output_scale",
+)  # fmt: skip
+
+
+def summarise(run: Run, module: CodecTraining, step: int, overrides: Sequence[str]) -> None:
+    """Write summary.json: the validation of the last step, and the test split, heard once and only now."""
+    row = run.record.row_at("val/snr", step)
+    final = row if row.get("step") == step else {}
+    rest = [key for key in final if key.startswith(("val/", "codebook/"))]
+    summary: dict[str, Any] = {"final": {key: final[key] for key in dict.fromkeys([*FINAL, *rest]) if key in final}}
+    if any(entry.split == "test" for entry in run.data.manifest.entries):
+        assessment, utterances = Assessment(module.codec, run.evaluator), run.data.utterances("test")
+        for index in range(len(utterances)):
+            assessment.hear(utterances[index])
+        summary["test"] = keyed(assessment.summary(), "test")
+    hours = step * run.data.seconds_per_step / 3600
+    evaluator = run.evaluator.describe(module.codec.sample_rate)
+    summary |= {"steps": step, "seconds": run.record.seconds, "audio_hours": hours}
+    run.record.write("summary.json", summary | {"data": str(run.data.manifest.path), "evaluator": evaluator})
+    metrics = {f"final/{key.split('/', 1)[1]}": final[key] for key in FINAL if key in final}
+    run.tensorboard.log_hyperparams(_hparams(run.folder, overrides), metrics)
+
+
+def _hparams(folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """The configuration as scalars, what was switched first: TensorBoard shows no more than about 30 columns."""
+    config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    flat = _flat({k: v for k, v in config.items() if k not in ("training", "evaluator")})  # they repeat the groups
+    switched = [override.lstrip("+~").partition("=")[0] for override in overrides]
+    return {key: flat[key] for key in flat if any(key.startswith(name) for name in switched)} | flat
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, bool | int | float | str):
+            flat[f"{prefix}{key}"] = value
+    return flat
