@@ -7,6 +7,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 EXTRAS ?= synth
+# what has been installed: other extras are another stamp
+RUN := $(VENV)/.run-$(EXTRAS)
+DEV := $(VENV)/.dev-$(EXTRAS)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 # two OpenMP threads that spin beside a busy neighbour are ten times slower than one
@@ -15,42 +18,42 @@ export OMP_NUM_THREADS ?= 1
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "}; {printf "  make %-12s %s\n", $$1, $$2}'
 
-install: $(VENV)/.run ## Install telucodec with its synthetic speech into .venv (PYTHON=python3.12 chooses another Python)
+install: $(RUN) ## Install telucodec with its synthetic speech into .venv (PYTHON=python3.12 chooses another Python)
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "telucodec needs Python 3.11 or newer: make PYTHON=python3.12")'
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.run: $(VENV)/.python pyproject.toml constraints.txt
+$(RUN): $(VENV)/.python pyproject.toml constraints.txt
 	@echo "installing telucodec (torch is large: a minute or more)"
 	@$(PIP) --editable '.[$(EXTRAS)]'
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.run pyproject.toml constraints.txt
+$(DEV): $(RUN) pyproject.toml constraints.txt
 	@$(PIP) --editable '.[$(EXTRAS),dev]'
 	@touch $@
 
-train: $(VENV)/.run ## Train the default codec on synthetic Telugu speech; ARGS='data=folder data.root=PATH' changes what
+train: $(RUN) ## Train the default codec on synthetic Telugu speech; ARGS='data=folder data.root=PATH' changes what
 	@$(BIN)/telucodec train $(ARGS)
 
-test: $(VENV)/.dev ## Run the fast tests (a few minutes on two cores)
+test: $(DEV) ## Run the fast tests (a few minutes on two cores)
 	@$(BIN)/python -m pytest -n 2 -m 'not slow' $(ARGS)
 
-test-all: $(VENV)/.dev ## Run all tests, the default training and the wheel included
+test-all: $(DEV) ## Run all tests, the default training and the wheel included
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
-lint: $(VENV)/.dev ## Check style and formatting
+lint: $(DEV) ## Check style and formatting
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-type: $(VENV)/.dev ## Check types
+type: $(DEV) ## Check types
 	@$(BIN)/mypy
 
-check: lint type $(VENV)/.dev ## Style, types, and the rules of the house
+check: lint type $(DEV) ## Style, types, and the rules of the house
 	@$(BIN)/python -m pytest -q tests/test_house.py
 
-tensorboard: $(VENV)/.run ## Show all runs at http://localhost:6006
+tensorboard: $(RUN) ## Show all runs at http://localhost:6006
 	@$(BIN)/tensorboard --logdir runs
 
 clean: ## Remove the environment and caches; runs/ stays
