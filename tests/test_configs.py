@@ -1,5 +1,7 @@
 """Every member of every config group composes, builds, and runs one forward and backward at toy size."""
 
+from importlib import import_module
+
 import pytest
 import torch
 
@@ -8,7 +10,7 @@ from telucodec.build import build, check
 
 GROUPS = sorted(path.name for path in (ROOT / "conf").iterdir() if path.is_dir())
 MEMBERS = [(g, path.stem) for g in GROUPS for path in sorted((ROOT / "conf" / g).glob("*.yaml"))]
-MANY = {"discriminator", "loss", "metric", "callback"}
+MANY = {"discriminator", "loss", "metric", "callback", "ablation"}
 SMALL = {
     "encoder": ["encoder.strides=[2,4]", "encoder.channels=[4,8]", "encoder.dilations=[[1],[1]]", "encoder.dim=8"],
     "decoder": ["decoder.channels=[4,8]"],
@@ -21,7 +23,7 @@ SMALL = {
     "data/manifest": ["data.manifest=/tmp"],
 }
 ROOM = {
-    "activation", "norm", "encoder", "decoder", "output", "quantizer", "codec",
+    "activation", "norm", "encoder", "decoder", "output", "quantizer", "codec", "initial", "gradient", "ablation",
     "discriminator", "objective", "loss", "combine", "optimizer", "schedule", "training",
 }  # fmt: skip
 
@@ -65,3 +67,14 @@ def test_no_two_members_of_a_group_are_the_same():
     for group in GROUPS:
         texts = [p.read_text() for p in (ROOT / "conf" / group).glob("*.yaml")]
         assert len(set(texts)) == len(texts), group
+
+
+ABLATIONS = sorted((ROOT / "conf" / "ablation").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", ABLATIONS, ids=lambda p: p.stem)
+def test_an_ablation_says_what_it_does_and_does_it(path):
+    header = dict(line[2:].split(": ", 1) for line in path.read_text().splitlines()[1:5])
+    assert list(header) == ["fix", "source", "owner", "expect"]
+    import_module(header["owner"])
+    assert config(f"ablation=[{path.stem}]") != config()

@@ -39,7 +39,7 @@ def summarise(run: Run, module: CodecTraining, step: int, overrides: Sequence[st
 def _hparams(folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
     """The configuration as scalars, what was switched first: TensorBoard shows no more than about 30 columns."""
     config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-    flat = _flat({k: v for k, v in config.items() if k not in ("training", "evaluator")})  # they repeat the groups
+    flat = _flat({k: v for k, v in config.items() if k not in ("training", "evaluator", "codec")})  # they repeat groups
     switched = [override.lstrip("+~").partition("=")[0] for override in overrides]
     return {key: flat[key] for key in flat if any(key.startswith(name) for name in switched)} | flat
 
@@ -49,6 +49,6 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in config.items():
         if isinstance(value, Mapping):
             flat |= _flat(value, f"{prefix}{key}.")
-        elif isinstance(value, bool | int | float | str):
+        elif isinstance(value, bool | int | float | str) and key != "_partial_":
             flat[f"{prefix}{key}"] = value
     return flat
