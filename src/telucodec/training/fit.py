@@ -105,6 +105,8 @@ def _train(run: Run, trainer: lightning.Trainer, module: CodecTraining, start: S
     finally:
         with suppress(InputError):  # a full disk must not hide what went wrong before
             run.record.write("run.json", facts | _progress(run, trainer.global_step, status))
+        with suppress(OSError):
+            run.tensorboard.finalize(status)  # or its last events wait for the process to end
     report(run, module.adversary.start)
     return True
 
