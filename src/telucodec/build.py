@@ -12,7 +12,8 @@ from typing import Any, get_type_hints
 
 from telucodec.errors import InputError
 
-ALLOWED = ("telucodec.", "torch.optim.")
+ROOMS = ("nn", "quantization", "adversarial", "losses", "metrics", "data", "models", "training")
+ALLOWED = (*(f"telucodec.{room}." for room in ROOMS), "torch.optim.")
 
 
 def build(node: Mapping[str, Any], path: str) -> Any:
@@ -99,13 +100,28 @@ def _check_value(value: Any, hint: Any, path: str) -> None:
 
 
 def _load(target: str, path: str) -> Any:
+    module, _, name = target.rpartition(".")
     if not target.startswith(ALLOWED):
         raise InputError(f"{path}: the target '{target}' is not allowed (only {', '.join(ALLOWED)}*).")
-    module, _, name = target.rpartition(".")
     try:
-        return getattr(import_module(module), name)
+        found = getattr(import_module(module), name)
     except (ImportError, AttributeError):
         raise InputError(f"{path}: there is no '{target}'. Check the spelling of _target_.") from None
+    if not (_is_optimizer(found) or _is_own(found, module)):
+        raise InputError(f"{path}: the target '{target}' is not allowed (only classes that a configuration describes).")
+    return found
+
+
+def _is_own(found: Any, module: str) -> bool:
+    """Whether a room defines it itself: what a module merely imports is no part of a configuration."""
+    kind = inspect.isclass(found) or (inspect.isfunction(found) and module.startswith("telucodec.nn."))
+    return kind and found.__module__ == module and module.startswith("telucodec.")
+
+
+def _is_optimizer(found: Any) -> bool:
+    from torch.optim import Optimizer
+
+    return inspect.isclass(found) and issubclass(found, Optimizer)
 
 
 def _has_target(value: Any) -> bool:
