@@ -22,6 +22,7 @@ SMALL = {
     "data/folder": ["data.root=/tmp"],
     "data/manifest": ["data.manifest=/tmp"],
 }
+NEEDS = {"metric/perceptual": ("pesq", "pystoi", "visqol")}
 ROOM = {
     "activation", "norm", "encoder", "decoder", "output", "quantizer", "codec", "initial", "gradient", "ablation",
     "discriminator", "objective", "loss", "combine", "optimizer", "schedule", "training",
@@ -36,6 +37,8 @@ def overrides(group, member):
 
 @pytest.mark.parametrize(("group", "member"), MEMBERS, ids=lambda x: x)
 def test_member(group, member):
+    for package in NEEDS.get(f"{group}/{member}", ()):
+        pytest.importorskip(package, reason="the extra is not installed")
     chosen = overrides(group, member)
     found = config(*chosen)
     for name in ("training", "loader", "evaluator", "trainer"):
