@@ -17,7 +17,7 @@ from telucodec.errors import InputError
 
 DESCRIPTION = """\
 Train a codec. Every default is in conf/train.yaml; overrides are Hydra's: a group is chosen (encoder=dac), a value set
-(optimizer.lr=1e-4), a list picked (loss=[l1,mse,commitment]).
+(optimizer.lr=1e-4), a list picked ('loss=[l1,mse,commitment]', quoted for the shell).
 
 examples:
   telucodec train                                           the embedded default: synthetic Telugu, minutes on a CPU
