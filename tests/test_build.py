@@ -47,7 +47,14 @@ def test_a_missing_key_is_named():
 
 def test_nested_targets_are_checked_before_anything_is_built():
     with pytest.raises(InputError, match=r"terms\.terms\.evil: the target 'builtins\.exec' is not allowed"):
-        check({"_target_": "telucodec.losses.term.Terms", "terms": {"evil": {"_target_": "builtins.exec"}}}, "terms")
+        check(
+            {
+                "_target_": "telucodec.losses.term.Terms",
+                "ceilings": {},
+                "terms": {"evil": {"_target_": "builtins.exec"}},
+            },
+            "terms",
+        )
 
 
 def test_a_list_stands_for_a_tuple():

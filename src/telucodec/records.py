@@ -34,9 +34,10 @@ class Utterance:
 class Stage:
     """What one codebook saw and chose: the evidence quantizer losses and codebook updates are computed from."""
 
-    wanted: "Tensor"  # [B, D, F] input of this codebook
-    chosen: "Tensor"  # [B, D, F] its nearest codeword
+    wanted: "Tensor"  # [B, d, F] input of this codebook, d = codebook_dim
+    chosen: "Tensor"  # [B, d, F] its nearest codeword
     codes: "Tensor"  # [B, F] which codeword that is
+    kept: "Tensor | None" = None  # [B] of 0 and 1: whether it counts for an item (quantizer dropout); None: for all
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Quantized:
     latent: "Tensor"  # [B, D, F] what the decoder sees
     codes: "Tensor"  # [B, K, F] with 0 <= code < codebook_size
     stages: tuple[Stage, ...] = ()
+    semantic: "Tensor | None" = None  # [B, D, F] the part of the latent that a teacher may teach, with a graph
 
 
 class Coded(NamedTuple):

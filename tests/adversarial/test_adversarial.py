@@ -1,15 +1,31 @@
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from telucodec.adversarial.adversary import Adversary
-from telucodec.adversarial.objective import Hinge, LeastSquares, Objective
+from telucodec.adversarial.front_end import Unchanged
+from telucodec.adversarial.initial import Default
+from telucodec.adversarial.objective import BinaryCrossEntropy, Hinge, LeastSquares, Mixed, Objective
 from telucodec.adversarial.scale import MultiScale, ScaleDiscriminator
 from telucodec.adversarial.stft import MultiResolutionSTFT, STFTDiscriminator
 from telucodec.nn.norm import no_norm
 from telucodec.records import Verdict
 
 X = torch.randn(2, 1, 4096)
+MEAN, SUM = {"reduce": "mean"}, {"reduce": "sum"}
+
+
+def adversary(discriminators, *, objective=None, start=0, rhythm=(1,), initial=None, front_end=None):
+    return Adversary(
+        discriminators=discriminators,
+        objective=objective or Hinge(**MEAN),
+        start=start,
+        rhythm=rhythm,
+        initial=initial or Default(),
+        front_end=front_end or Unchanged(),
+    )
 
 
 def verdict(*logits):
@@ -49,17 +65,52 @@ def test_stft_discriminators_see_their_resolutions():
     assert d.layers[0].in_channels == 2, "real and imaginary part"
 
 
-@pytest.mark.parametrize(("objective", "chance", "level"), [(Hinge(), 2.0, 0.0), (LeastSquares(), 0.5, 0.5)])
+@pytest.mark.parametrize(
+    ("objective", "chance", "level"),
+    [
+        (Hinge(**MEAN), 2.0, 0.0),
+        (LeastSquares(**MEAN), 0.5, 0.5),
+        (BinaryCrossEntropy(**MEAN), 2 * math.log(2), 0.0),
+    ],
+)
 def test_objectives_at_chance(objective, chance, level):
     assert objective.discriminator(verdict(level), verdict(level)).item() == pytest.approx(chance)
 
 
 def test_objectives_by_hand():
     fake, real = verdict(-0.5, 2.0), verdict(0.5, 3.0)
-    assert Hinge().discriminator(fake, real).item() == pytest.approx(((0.5 + 0.5) + (0 + 3.0)) / 2)
-    assert Hinge().generator(fake).item() == pytest.approx(-(-0.5 + 2.0) / 2)
-    assert LeastSquares().discriminator(fake, real).item() == pytest.approx(((0.25 + 0.25) + (4 + 4)) / 2)
-    assert LeastSquares().generator(fake).item() == pytest.approx((2.25 + 1.0) / 2)
+    assert Hinge(**MEAN).discriminator(fake, real).item() == pytest.approx(((0.5 + 0.5) + (0 + 3.0)) / 2)
+    assert Hinge(**MEAN).generator(fake).item() == pytest.approx(-(-0.5 + 2.0) / 2)
+    assert LeastSquares(**MEAN).discriminator(fake, real).item() == pytest.approx(((0.25 + 0.25) + (4 + 4)) / 2)
+    assert LeastSquares(**MEAN).generator(fake).item() == pytest.approx((2.25 + 1.0) / 2)
+    assert LeastSquares(**SUM).discriminator(fake, real).item() == pytest.approx((0.25 + 0.25) + (4 + 4))
+    assert LeastSquares(**SUM).generator(fake).item() == pytest.approx(2.25 + 1.0)
+
+
+def sigmoid(x):
+    return 1 / (1 + math.exp(-x))
+
+
+def test_binary_cross_entropy_by_hand():
+    fake, real = verdict(-0.5), verdict(2.0)
+    want = -math.log(sigmoid(2.0)) - math.log(1 - sigmoid(-0.5))
+    assert BinaryCrossEntropy(**MEAN).discriminator(fake, real).item() == pytest.approx(want)
+    assert BinaryCrossEntropy(**MEAN).generator(fake).item() == pytest.approx(-math.log(sigmoid(-0.5)))
+    sure = BinaryCrossEntropy(**MEAN).discriminator(verdict(200.0), verdict(-200.0)).item()
+    assert sure == pytest.approx(400), "no logarithm of zero"
+
+
+def test_a_mixed_objective_takes_one_side_of_each():
+    mixed = Mixed(fooling=Hinge(**SUM), judging=BinaryCrossEntropy(**MEAN))
+    fake, real = verdict(-0.5, 2.0), verdict(0.5, 3.0)
+    assert mixed.generator(fake).item() == pytest.approx(-1.5), "the codec's side, its reduction too"
+    assert mixed.discriminator(fake, real) == BinaryCrossEntropy(**MEAN).discriminator(fake, real)
+    assert mixed.fool(fake.logits[0]).item() == 0.5
+
+
+def test_an_unknown_reduction_is_refused():
+    with pytest.raises(ValueError, match="mean or sum"):
+        Hinge(reduce="max")
 
 
 class Gain(nn.Module):
@@ -74,7 +125,7 @@ class Gain(nn.Module):
 
 
 def test_the_bundle_concatenates_and_names_losses():
-    a = Adversary(discriminators={"one": Gain(), "two": Gain()}, objective=Hinge(), start=3)
+    a = adversary({"one": Gain(), "two": Gain()}, start=3)
     assert len(a(X).logits) == 2
     total, each = a.loss(torch.zeros(1, 1, 4), torch.zeros(1, 1, 4))
     assert total.item() == 2.0
@@ -82,14 +133,33 @@ def test_the_bundle_concatenates_and_names_losses():
     assert [a.plays(step) for step in (2, 3, 4)] == [False, True, True]
 
 
+def test_members_are_averaged_or_summed_as_the_objective_has_it():
+    pair, zeros = {"one": Gain(), "two": Gain()}, torch.zeros(1, 1, 4)
+    assert adversary(pair).loss(zeros, zeros)[0].item() == 2.0
+    total, each = adversary(pair, objective=Hinge(**SUM)).loss(zeros, zeros)
+    assert total.item() == 4.0
+    assert each["one"].item() == 2.0
+
+
+def test_the_rhythm_says_in_which_steps_discriminators_learn():
+    a = adversary({"one": Gain()}, start=2, rhythm=[1, 1, 0])
+    assert [a.plays(step) for step in range(7)] == [False, False, False, True, True, False, True]
+
+
+@pytest.mark.parametrize("rhythm", [[], [0], [0, 0], [1, 2], [1, -1]])
+def test_a_rhythm_without_a_turn_is_refused(rhythm):
+    with pytest.raises(ValueError, match="rhythm"):
+        adversary({"one": Gain()}, rhythm=rhythm)
+
+
 def test_an_empty_bundle_never_plays():
-    a = Adversary(discriminators={}, objective=Hinge(), start=0)
+    a = adversary({})
     assert not a.plays(100)
     assert a(X).logits == ()
 
 
 def test_no_gradient_of_the_adversarys_loss_reaches_the_codec():
-    a = Adversary(discriminators={"one": Gain()}, objective=Hinge(), start=0)
+    a = adversary({"one": Gain()})
     audio = torch.randn(1, 1, 8, requires_grad=True)
     a.loss(torch.randn(1, 1, 8), audio)[0].backward()
     assert audio.grad is None
@@ -97,7 +167,7 @@ def test_no_gradient_of_the_adversarys_loss_reaches_the_codec():
 
 
 def test_frozen_lets_gradients_through_and_keeps_none():
-    a = Adversary(discriminators={"one": Gain()}, objective=Hinge(), start=0)
+    a = adversary({"one": Gain()})
     audio = torch.randn(1, 1, 8, requires_grad=True)
     with a.frozen():
         a(audio).logits[0].sum().backward()

@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader
 from conftest import voices
 from telucodec.audio.files import read, write
 from telucodec.data.folder import index_folder
+from telucodec.data.level import AsRecorded
 from telucodec.data.manifest import write_manifest
 from telucodec.data.module import SpeechData
 from telucodec.data.sampler import CropOrder, EndlessBatches
@@ -23,7 +24,7 @@ def folder_source(root, speaker_from="parent"):
 
 def speech(source, **options):
     defaults = {"sample_rate": 16000, "segment_seconds": 0.1, "batch_size": 4, "workers": 0, "seed": 0}
-    return SpeechData(source=source, valid_utterances=None, pin_memory=False, **(defaults | options))
+    return SpeechData(source=source, level=AsRecorded(), pin_memory=False, **(defaults | options))
 
 
 def test_an_epoch_offers_each_utterance_by_its_length():
@@ -55,7 +56,7 @@ def test_batches_go_on_from_a_position():
 def test_the_number_of_workers_changes_nothing(speech_folder):
     manifest = index_folder(speech_folder, _console()).manifest
     order = CropOrder([e.samples for e in manifest.entries], 1600, seed=0)
-    data = Segments(manifest, manifest.entries, order)
+    data = Segments(manifest, manifest.entries, order, AsRecorded())
 
     def first(workers):
         batches = iter(DataLoader(data, batch_sampler=EndlessBatches(4, 0), num_workers=workers, collate_fn=collate))
@@ -69,7 +70,9 @@ def test_the_number_of_workers_changes_nothing(speech_folder):
 def test_loading_processes_may_be_spawned(speech_folder):
     """As on macOS: all that they are handed survives pickling, used or unused."""
     manifest = index_folder(speech_folder, _console()).manifest
-    data = Segments(manifest, manifest.entries, CropOrder([e.samples for e in manifest.entries], 1600, seed=0))
+    data = Segments(
+        manifest, manifest.entries, CropOrder([e.samples for e in manifest.entries], 1600, seed=0), AsRecorded()
+    )
     audio, _ = data[3]
     again = pickle.loads(pickle.dumps((data, collate, ignore_interrupt)))[0]
     assert torch.equal(again[3][0], audio)
@@ -84,7 +87,7 @@ def _console():
 def test_a_crop_equals_the_same_piece_of_the_whole_file(speech_folder):
     manifest = index_folder(speech_folder, _console()).manifest
     order = CropOrder([e.samples for e in manifest.entries], 1600, seed=0)
-    data = Segments(manifest, manifest.entries, order)
+    data = Segments(manifest, manifest.entries, order, AsRecorded())
     for position in range(20):
         crop = order(position)
         whole, _ = read(manifest.locate(manifest.entries[crop.entry]))
@@ -94,7 +97,7 @@ def test_a_crop_equals_the_same_piece_of_the_whole_file(speech_folder):
 def test_a_clip_shorter_than_a_segment_is_padded(speech_folder):
     manifest = index_folder(speech_folder, _console()).manifest
     short = min(manifest.entries, key=lambda e: e.samples)
-    data = Segments(manifest, [short], CropOrder([short.samples], 16000, seed=0))
+    data = Segments(manifest, [short], CropOrder([short.samples], 16000, seed=0), AsRecorded())
     audio, _ = data[0]
     assert audio.shape == (1, 16000)
     assert audio[0, short.samples :].abs().max() == 0
@@ -169,9 +172,9 @@ def test_samples_that_are_not_finite_stop_with_the_files_name(speech_folder):
 
     entry = replace(manifest.entries[0], path=str(file), samples=16000)
     with pytest.raises(InputError, match=r"bad\.wav: holds samples that are not finite"):
-        _ = Segments(manifest, [entry], CropOrder([16000], 16000, 0))[0]
+        _ = Segments(manifest, [entry], CropOrder([16000], 16000, 0), AsRecorded())[0]
     with pytest.raises(InputError, match=r"bad\.wav: is not what"):
-        _ = Utterances(manifest, [entry], 16000)[0]
+        _ = Utterances(manifest, [entry], 16000, AsRecorded())[0]
 
 
 def test_an_mp3_in_a_training_folder_is_refused_with_the_command_that_converts_it(speech_folder):

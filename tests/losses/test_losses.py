@@ -81,14 +81,14 @@ def test_mel_is_finite_with_gradients_on_silence():
 def test_commitment_by_hand_and_its_gradient():
     wanted, chosen = torch.tensor([[[3.0]]], requires_grad=True), torch.tensor([[[1.0]]], requires_grad=True)
     code = torch.zeros(1, 1, dtype=torch.long)
-    value = Commitment(**ON)(
+    value = Commitment(**ON, reduce="mean")(
         step(tone(), tone(), stages=(Stage(wanted, chosen, code), Stage(chosen.detach(), chosen, code)))
     )
     assert value.item() == 2.0  # mean over codebooks of 4 and 0
     value.backward()
     assert wanted.grad.item() == 2.0
     assert chosen.grad is None
-    assert Commitment(**ON)(step(tone(), tone())).item() == 0, "nothing to commit to"
+    assert Commitment(**ON, reduce="mean")(step(tone(), tone())).item() == 0, "nothing to commit to"
 
 
 def test_gan_terms_by_hand():
@@ -97,8 +97,8 @@ def test_gan_terms_by_hand():
         0.5: Verdict((torch.tensor([-3.0]),), ((torch.tensor([3.0]), torch.tensor([4.0])),)),
     }
     s = step(torch.tensor(0.0), torch.tensor(0.5), judge=lambda audio: verdicts[audio.item()])
-    assert Adversarial(**ON, objective=Hinge())(s).item() == 3.0
-    assert FeatureMatching(**ON)(s).item() == pytest.approx((1 + 4) / 2)
+    assert Adversarial(**ON, objective=Hinge(reduce="mean"))(s).item() == 3.0
+    assert FeatureMatching(**ON, reduce="mean")(s).item() == pytest.approx((1 + 4) / 2)
 
 
 def test_the_adversary_is_asked_once_for_each_signal():
@@ -109,8 +109,8 @@ def test_the_adversary_is_asked_once_for_each_signal():
         return Verdict((audio.mean()[None],), ((audio,),))
 
     s = step(tone(), 0.5 * tone(), judge=judge)
-    Adversarial(**ON, objective=Hinge())(s)
-    FeatureMatching(**ON)(s)
+    Adversarial(**ON, objective=Hinge(reduce="mean"))(s)
+    FeatureMatching(**ON, reduce="mean")(s)
     assert len(asked) == 2
 
 
@@ -122,7 +122,7 @@ def test_the_verdict_on_the_target_has_no_graph():
 
 
 def test_terms_begin_at_their_start():
-    terms = Terms(terms={"now": L1(**ON, emphasis=0.0), "later": MSE(weight=2.0, start=5, emphasis=0.0)})
+    terms = Terms(terms={"now": L1(**ON, emphasis=0.0), "later": MSE(weight=2.0, start=5, emphasis=0.0)}, ceilings={})
     assert list(terms(step(tone(), tone(), index=4))) == ["now"]
     assert list(terms(step(tone(), tone(), index=5))) == ["now", "later"]
 
@@ -146,9 +146,9 @@ def test_weighted_sum_and_weight_zero():
         (lambda: L1(weight=1, start=0, emphasis=1.0), "emphasis must be in"),
         (lambda: mel(n_mels=[1, 2]), "same length"),
         (lambda: mel(floor=0), "floor must be > 0"),
-        (lambda: Terms(terms={}), "no loss is selected"),
-        (lambda: Terms(terms={"later": L1(weight=1, start=5, emphasis=0)}), "starts at step 0"),
-        (lambda: Terms(terms={"off": L1(weight=0, start=0, emphasis=0)}), "starts at step 0"),
+        (lambda: Terms(terms={}, ceilings={}), "no loss is selected"),
+        (lambda: Terms(terms={"later": L1(weight=1, start=5, emphasis=0)}, ceilings={}), "starts at step 0"),
+        (lambda: Terms(terms={"off": L1(weight=0, start=0, emphasis=0)}, ceilings={}), "starts at step 0"),
         (lambda: L1(weight=float("nan"), start=0, emphasis=0), "weight must be >= 0, got nan"),
     ],
 )

@@ -87,7 +87,7 @@ def test_output_stage_by_hand():
 
 
 def test_widths_must_agree():
-    with pytest.raises(InputError, match=r"quantizer\.dim is 4, but encoder\.dim is 8"):
+    with pytest.raises(InputError, match="quantizer takes a latent of width 4, but the encoder gives one of 8"):
         codec("quantizer.dim=4")
     with pytest.raises(InputError, match="one entry a stage"):
         codec("encoder.channels=[4]")

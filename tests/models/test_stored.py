@@ -43,7 +43,7 @@ def test_no_run_and_another_version_are_named(stored, tmp_path):
     with pytest.raises(InputError, match="is no run folder"):
         load_codec(tmp_path / "nowhere")
     (folder / CONFIG).write_text(yaml.safe_dump(config() | {"version": 99}))
-    with pytest.raises(InputError, match="config version 99, this telucodec reads version 1"):
+    with pytest.raises(InputError, match="config version 99, this telucodec reads version 2"):
         load_codec(folder)
     (folder / CONFIG).write_text("a: [")
     with pytest.raises(InputError, match="not readable as YAML"):

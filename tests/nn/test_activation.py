@@ -3,9 +3,7 @@ import math
 import pytest
 import torch
 
-from telucodec.nn.activation import ELU, LeakyReLU, Snake
-from telucodec.nn.norm import no_norm
-from telucodec.nn.residual import ResidualUnit
+from telucodec.nn.activation import ELU, LeakyReLU, ReLU, Snake, SnakeBeta
 
 
 def test_snake_by_hand():
@@ -30,11 +28,18 @@ def test_snake_refuses_a_flat_alpha():
         Snake(1, alpha=0.0)
 
 
-def test_residual_unit_starts_from_its_input():
-    unit = ResidualUnit(
-        4, 3, kernel_size=3, compress=2, activation=lambda channels: ELU(channels, alpha=1.0), norm=no_norm
-    )
-    torch.nn.init.zeros_(unit.body[-1].conv.weight)
-    torch.nn.init.zeros_(unit.body[-1].conv.bias)
-    x = torch.randn(2, 4, 50)
-    torch.testing.assert_close(unit(x), x)
+def test_snake_beta_by_hand():
+    snake = SnakeBeta(1, alpha=2.0)
+    with torch.no_grad():
+        snake.log_beta.fill_(math.log(4.0))
+    x = math.pi / 4  # sin(2 x) = 1
+    assert snake(torch.full((1, 1, 1), x)).item() == pytest.approx(x + 0.25)
+
+
+def test_snake_beta_starts_as_snake():
+    x = torch.randn(2, 3, 50)
+    torch.testing.assert_close(SnakeBeta(3, alpha=1.7)(x), Snake(3, alpha=1.7)(x))
+
+
+def test_relu_by_hand():
+    assert ReLU(2)(torch.tensor([[[-1.0], [2.0]]])).tolist() == [[[0.0], [2.0]]]

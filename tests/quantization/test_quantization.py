@@ -1,29 +1,10 @@
-from functools import partial
-
 import pytest
 import torch
+from books import book, flat, rvq
 
-from telucodec.quantization.codebook import EMACodebook
-from telucodec.quantization.gradient import Detached, StraightThrough
 from telucodec.quantization.identity import Identity
-from telucodec.quantization.initial import KMeans, Normal, nearest, tally
-from telucodec.quantization.residual import ResidualVQ
-from telucodec.quantization.restart import Restart
-
-
-def book(size=16, dim=4, decay=0.9, initial=None, restart=None):
-    return EMACodebook(
-        codebook_size=size, dim=dim, decay=decay, initial=initial or KMeans(iterations=10), restart=restart
-    )
-
-
-def rvq(n_q=3, gradient=None, **options):
-    build = partial(EMACodebook, codebook_size=16, decay=0.9, initial=KMeans(iterations=5), restart=None)
-    return ResidualVQ(dim=4, n_q=n_q, codebook=partial(build, **options), gradient=gradient or StraightThrough())
-
-
-def flat(wanted):
-    return wanted.detach().transpose(1, 2).flatten(0, 1)
+from telucodec.quantization.initial import KaimingUniform, KMeans, KMeansUnweighted, Normal, Zeros, nearest, tally
+from telucodec.quantization.quantizer import Quantizer
 
 
 def test_nearest_agrees_with_cdist():
@@ -54,10 +35,11 @@ def test_kmeans_finds_separated_clusters():
 
 def test_kmeans_with_fewer_frames_than_codewords_uses_them_all():
     frames = torch.randn(5, 3)
-    codewords, counts = KMeans(iterations=0)(frames, 12)
+    codewords, counts, sums = KMeans(iterations=0)(frames, 12)
     assert (torch.cdist(codewords, frames).min(1)[0] < 1e-3).all()
     assert (torch.cdist(frames, codewords).min(1)[0] < 1e-3).all()
     assert counts.sum() == 5
+    torch.testing.assert_close(sums, codewords * counts[:, None])
 
 
 def test_the_first_update_after_kmeans_does_not_shrink_codewords():
@@ -68,65 +50,6 @@ def test_the_first_update_after_kmeans_does_not_shrink_codewords():
     norm = b.codewords.norm(dim=1).mean()
     b.update(flat(wanted), codes.flatten())
     assert b.codewords.norm(dim=1).mean() == pytest.approx(float(norm), rel=0.01)
-
-
-def test_average_in_closed_form():
-    """Two updates with known frames, by hand: m = sums / counts with both decayed alike."""
-    b = book(
-        size=2, dim=1, decay=0.5, initial=lambda frames, size: (torch.tensor([[0.0], [10.0]]), torch.tensor([1.0, 1.0]))
-    )
-    b(torch.zeros(1, 1, 1))
-    b.update(torch.tensor([[1.0], [3.0], [12.0]]), torch.tensor([0, 0, 1]))
-    # codeword 0: sum .5*0 + .5*4 = 2, count .5*1 + .5*2 = 1.5; codeword 1: sum 5 + 6 = 11, count 1
-    torch.testing.assert_close(b.codewords, torch.tensor([[2 / 1.5], [11.0]]))
-    b.update(torch.tensor([[6.0]]), torch.tensor([0]))
-    torch.testing.assert_close(b.codewords, torch.tensor([[(1 + 3) / (0.75 + 0.5)], [11.0]]))
-
-
-def test_a_dead_codeword_is_revived_and_still_there_after_the_update():
-    torch.manual_seed(0)
-    b = book(size=4, dim=2, decay=0.9, restart=Restart(threshold=0.1))
-    wanted = torch.randn(1, 2, 64)
-    b(wanted)
-    b.codewords[3], b.counts[3], b.sums[3] = 1000.0, 0.0, 0.0
-    _, codes = b(wanted)
-    assert (codes != 3).all()
-    b.update(flat(wanted), codes.flatten())
-    moved = b.codewords[3].clone()
-    assert torch.cdist(moved[None], flat(wanted)).min() < 1e-3, "it stands on a frame of this step"
-    _, codes = b(wanted)
-    assert (codes == 3).any(), "and the next lookup finds it"
-    b.update(flat(wanted), codes.flatten())
-    assert (b.codewords[3] - moved).norm() < 1.0
-
-
-def test_without_restart_a_dead_codeword_stays():
-    b = book(size=4, dim=2)
-    wanted = torch.randn(1, 2, 64)
-    b(wanted)
-    b.codewords[3], b.counts[3], b.sums[3] = 1000.0, 0.0, 0.0
-    b.update(flat(wanted), b(wanted)[1].flatten())
-    assert (b.codewords[3] == 1000).all()
-
-
-def test_restart_brings_all_codewords_into_use():
-    torch.manual_seed(0)
-    b = book(size=64, dim=2, decay=0.9, initial=Normal(std=0.01), restart=Restart(threshold=0.1))
-    for _ in range(150):
-        wanted = torch.randn(4, 2, 100)
-        b.update(flat(wanted), b(wanted)[1].flatten())
-    used = b(torch.randn(16, 2, 100))[1].unique()
-    assert len(used) / 64 > 0.95
-
-
-def test_restart_threshold_follows_batch_and_codebook_size():
-    restart = Restart(threshold=0.5)
-    for frames, size in ((100, 10), (1000, 10), (100, 50)):
-        counts = torch.full((size,), frames / size)
-        counts[0] = 0.49 * frames / size
-        moved, _, count = restart(counts, torch.randn(frames, 2))
-        assert moved.tolist() == [0]
-        assert count == frames / size
 
 
 def test_looking_up_changes_nothing():
@@ -160,20 +83,6 @@ def test_the_first_codebooks_are_a_prefix():
     errors = [(q.decode(coded.codes[:, :k]) - x).square().mean().item() for k in (1, 2, 3)]
     assert errors == sorted(errors, reverse=True)
     torch.testing.assert_close(q.decode(coded.codes[:, :1]), coded.stages[0].chosen)
-
-
-def jacobian(gradient):
-    q = rvq(gradient=gradient).eval()
-    q.books[0].ready.fill_(True)
-    for b in q.books:
-        b.codewords.normal_()
-    x = torch.randn(1, 4, 1)
-    return torch.autograd.functional.jacobian(lambda v: q(v).latent.flatten(), x).view(4, 4)
-
-
-def test_straight_through_has_the_identity_as_jacobian():
-    torch.testing.assert_close(jacobian(StraightThrough()), torch.eye(4))
-    torch.testing.assert_close(jacobian(Detached()), torch.zeros(4, 4))
 
 
 def test_commitment_reaches_the_encoder_from_every_codebook():
@@ -216,13 +125,61 @@ def test_no_quantizer_passes_through():
         Identity().decode(coded.codes)
 
 
+def test_the_base_leaves_learning_to_those_that_learn():
+    Quantizer(dim=4, n_q=3, codebook_size=16).update([])
+    assert Quantizer(dim=4, n_q=3, codebook_size=16).bits_per_frame == 12.0
+    with pytest.raises(NotImplementedError):
+        Quantizer(dim=4, n_q=3, codebook_size=16)(torch.zeros(1, 4, 1))
+
+
+def test_updates_per_step():
+    """By hand: a codeword at 0 (count 1) and one frame at 8, decay .5: 4 after one update, 6 after two."""
+    at_zero = lambda frames, size: (torch.tensor([[0.0], [-99.0]]), torch.ones(2), torch.tensor([[0.0], [-99.0]]))  # noqa: E731
+    for updates, place in ((0, 0.0), (1, 4.0), (2, 6.0)):
+        q = rvq(n_q=1, dim=1, size=2, decay=0.5, initial=at_zero, updates=updates)
+        coded = q(torch.tensor([[[8.0]]]))
+        assert q.books[0].codewords[0].item() == 0
+        q.update([coded])
+        assert q.books[0].codewords[0].item() == place
+
+
+def test_kmeans_unweighted_shrinks_the_codebook_in_the_first_update():
+    torch.manual_seed(0)
+    frames = torch.randn(4, 4, 400) + 3
+    left = {}
+    for initial in (KMeans(iterations=10), KMeansUnweighted(iterations=10)):
+        b = book(initial=initial, decay=0.99)
+        _, codes = b(frames)
+        norm = b.codewords.norm()
+        b.update(flat(frames), codes.flatten())
+        left[type(initial)] = float(b.codewords.norm() / norm)
+    assert left[KMeans] == pytest.approx(1, abs=0.01)
+    assert left[KMeansUnweighted] < 0.2
+
+
+def test_starts_that_ignore_the_frames():
+    torch.manual_seed(0)
+    frames = torch.full((10, 6), 100.0)
+    codewords, counts, sums = Normal(std=0.01)(frames, 5000)
+    assert codewords.std().item() == pytest.approx(0.01, rel=0.02)
+    assert counts.sum() == sums.sum() == 0
+    codewords, counts, sums = KaimingUniform()(frames, 5000)
+    assert 0.99 < codewords.abs().max() <= 1  # sqrt(6 / 6)
+    assert codewords.std().item() == pytest.approx(3**-0.5, rel=0.02)
+    assert counts.sum() == sums.sum() == 0
+    codewords, counts, sums = Zeros()(frames, 5)
+    assert codewords.shape == (5, 6)
+    assert not codewords.any()
+    assert (nearest(frames, codewords) == 0).all()
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: book(decay=1.0), "decay must be in"),
         (lambda: book(size=1), "codebook_size must be >= 2"),
         (lambda: rvq(n_q=0), "quantizer=none"),
-        (lambda: Restart(threshold=1.5), "threshold must be in"),
+        (lambda: rvq(updates=-1), "updates_per_step must be >= 0"),
         (lambda: Normal(std=0), "std must be > 0"),
         (lambda: KMeans(iterations=-1), "iterations must be >= 0"),
     ],

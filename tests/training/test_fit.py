@@ -187,7 +187,7 @@ def test_a_config_of_another_version_is_named(train, capsys):
     config = yaml.safe_load((run / "config.yaml").read_text())
     (run / "config.yaml").write_text(yaml.safe_dump(config | {"version": 0}))
     assert train(f"resume={run}")[0] == 2
-    assert "config version 0, this telucodec reads version 1" in " ".join(capsys.readouterr().err.split())
+    assert "config version 0, this telucodec reads version 2" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

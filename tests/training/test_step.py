@@ -138,7 +138,7 @@ def test_the_learning_rate_follows_its_closed_form():
 
 
 def test_codebooks_learn_once_a_step():
-    module = toy_module("quantizer.codebook.restart=null")
+    module = toy_module("restart=none")
     counts = []
     update = module.codec.quantizer.update
     module.codec.quantizer.update = lambda evidence: (counts.append(len(evidence)), update(evidence))
@@ -156,7 +156,7 @@ def test_micro_batches_give_the_same_step_as_one_batch(parts):
     one, split = Watch(), Watch()
     modules = []
     for count, watch in ((1, one), (parts, split)):
-        module = toy_module(f"training.accumulate={count}", "training.codec_player.clip_norm=null")
+        module = toy_module(f"training.accumulate={count}", "training.players.codec.clip_norm=null")
         for player in module.players.values():
             player.optimizer = lambda parameters: torch.optim.SGD(parameters, lr=0.1)
         module.train()
@@ -172,7 +172,7 @@ def test_micro_batches_give_the_same_step_as_one_batch(parts):
 @pytest.mark.parametrize("name", ["codec", "adversary"])
 def test_clipping_bounds_the_step(name):
     """Plain SGD at learning rate 1 moves the weights by exactly the clipped gradient."""
-    module = toy_module(f"training.{name}_player.clip_norm=0.001")
+    module = toy_module(f"training.players.{name}.clip_norm=0.001")
     for player in module.players.values():
         player.optimizer = lambda parameters: torch.optim.SGD(parameters, lr=1.0)
     before = weights(getattr(module, name))
@@ -187,7 +187,7 @@ def test_clipping_bounds_the_step(name):
 def test_clipping_sees_unscaled_gradients_under_a_loss_scale(fused):
     """A fake loss scale of 1024 in float32: the norms that are logged and clipped must not know of it."""
     plain, scaled = Watch(), Watch()
-    modules = [toy_module("training.codec_player.clip_norm=0.01") for _ in range(2)]
+    modules = [toy_module("training.players.codec.clip_norm=0.01") for _ in range(2)]
     for module in modules:
         for player in module.players.values():
             player.optimizer = lambda parameters: torch.optim.SGD(parameters, lr=1.0, fused=fused)
@@ -232,6 +232,6 @@ def test_losses_that_read_discriminators_need_some():
 
 def test_players_refuse_wrong_values():
     with pytest.raises(ValueError, match="clip_norm must be > 0 or null"):
-        Player(optimizer=torch.optim.SGD, schedule=Constant(warmup_steps=0), clip_norm=0.0)
+        Player(optimizer=torch.optim.SGD, schedule=Constant(warmup_steps=0), clip_norm=0.0, groups={})
     with pytest.raises(ValueError, match="warmup_steps must be >= 0"):
         Constant(warmup_steps=-1)

@@ -1,10 +1,12 @@
 """All discriminators of a run, as one player."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from torch import Tensor, nn
 
+from telucodec.adversarial.front_end import FrontEnd
+from telucodec.adversarial.initial import InitialWeights
 from telucodec.adversarial.objective import Objective
 from telucodec.errors import at_least
 from telucodec.records import Verdict
@@ -17,19 +19,37 @@ class Adversary(nn.Module):
         discriminators: name -> module from audio to `Verdict`.
         objective: both sides of the GAN loss.
         start: the step at which the discriminators begin to learn.
+        rhythm: of 0 and 1: they learn in step k where entry k modulo the length is 1; [1] is every step.
+        initial: where the weights of their convolutions start.
+        front_end: what is done to the audio before they hear it.
 
     Shape:
         - Input: [B, 1, T]. Output: `Verdict` of all members in order.
     """
 
-    def __init__(self, *, discriminators: Mapping[str, nn.Module], objective: Objective, start: int) -> None:
+    def __init__(
+        self,
+        *,
+        discriminators: Mapping[str, nn.Module],
+        objective: Objective,
+        start: int,
+        rhythm: Sequence[int],
+        initial: InitialWeights,
+        front_end: FrontEnd,
+    ) -> None:
         super().__init__()
         at_least(0, start=start)
+        if 1 not in rhythm or not set(rhythm) <= {0, 1}:
+            raise ValueError(f"rhythm must be of 0 and 1 with at least one 1, got {list(rhythm)}")
         self.discriminators = nn.ModuleDict(discriminators)
-        self.objective, self.start = objective, start
+        self.objective, self.start, self.rhythm, self.front_end = objective, start, list(rhythm), front_end
+        for module in self.discriminators.modules():
+            if isinstance(module, nn.Conv1d | nn.Conv2d):
+                initial(module)
 
     def forward(self, audio: Tensor) -> Verdict:
-        verdicts = [discriminator(audio) for discriminator in self.discriminators.values()]
+        heard = self.front_end(audio)
+        verdicts = [discriminator(heard) for discriminator in self.discriminators.values()]
         return Verdict(
             tuple(logits for verdict in verdicts for logits in verdict.logits),
             tuple(features for verdict in verdicts for features in verdict.features),
@@ -37,19 +57,18 @@ class Adversary(nn.Module):
 
     def plays(self, index: int) -> bool:
         """Whether the discriminators learn in step `index`."""
-        return len(self.discriminators) > 0 and index >= self.start
+        turn = self.rhythm[index % len(self.rhythm)] == 1
+        return len(self.discriminators) > 0 and index >= self.start and turn
 
     def loss(self, target: Tensor, audio: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The discriminators' loss on targets and decoded audio, both [B, 1, T]; no gradient reaches the codec.
 
         Returns:
-            The mean over discriminators and each one's own value by name.
+            The mean or sum over discriminators, as the objective has it, and each one's own value by name.
         """
-        fake = audio.detach()
-        losses = {name: self.objective.discriminator(d(fake), d(target)) for name, d in self.discriminators.items()}
-        return sum(losses.values(), start=target.new_zeros(())) / len(losses), {
-            n: v.detach() for n, v in losses.items()
-        }
+        fake, real = self.front_end(audio.detach()), self.front_end(target)
+        losses = {name: self.objective.discriminator(d(fake), d(real)) for name, d in self.discriminators.items()}
+        return self.objective.gather(list(losses.values())), {name: value.detach() for name, value in losses.items()}
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

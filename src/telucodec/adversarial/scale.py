@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from telucodec.adversarial.layers import Heard, listen, verdict
 from telucodec.errors import at_least, inside
 from telucodec.nn.conv import Norm
 from telucodec.records import Verdict
@@ -15,7 +16,7 @@ class ScaleDiscriminator(nn.Module):
 
     Layers: kernel 15 to channels[0]; kernel 41, stride 4 to each further width, groups of 4 input channels; kernel 41,
     stride 4 and kernel 5 at the last width; kernel 3 to one logit. With channels 16, 64, 256, 1024 these are the layers
-    of the source.
+    of the source, whose first one reflects the edges where this one adds zeros.
 
     Args:
         channels: widths, each a multiple of 4 and of the one before.
@@ -43,16 +44,13 @@ class ScaleDiscriminator(nn.Module):
         self.layers = nn.ModuleList([norm(layer) for layer in (first, *strided, tail)])
         self.head = norm(nn.Conv1d(last, 1, 3, padding=1))
 
-    def forward(self, audio: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        features = []
-        for layer in self.layers:
-            audio = F.leaky_relu(layer(audio), self.slope)
-            features.append(audio)
-        return self.head(audio), tuple(features)
+    def forward(self, audio: Tensor) -> Heard:
+        features = listen(self.layers, audio, self.slope)
+        return self.head(features[-1]), features
 
 
 class MultiScale(nn.Module):
-    """A `ScaleDiscriminator` on the audio and on averages of 2, 4, ... samples.
+    """A `ScaleDiscriminator` on the audio and on averages of it at a half, a quarter, ... of the rate.
 
     Args:
         scales: number of sample rates; scale k listens at sample_rate / 2**k.
@@ -78,4 +76,4 @@ class MultiScale(nn.Module):
         for member in self.members[1:]:
             audio = F.avg_pool1d(audio, 4, 2, 1, count_include_pad=False)
             pairs.append(member(audio))
-        return Verdict(tuple(logits for logits, _ in pairs), tuple(features for _, features in pairs))
+        return verdict(pairs)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from telucodec.adversarial.layers import Heard, listen, verdict
 from telucodec.audio.stft import stft
 from telucodec.errors import at_least, inside
 from telucodec.nn.conv import Norm
@@ -14,6 +14,10 @@ from telucodec.records import Verdict
 
 class STFTDiscriminator(nn.Module):
     """Two-dimensional convolutions on real and imaginary part of one short-time spectrum.
+
+    Layers: kernel 3 x 9 in time x frequency, three more that halve frequency and are dilated in time by 1, 2 and 4,
+    kernel 3 x 3, and 3 x 3 to one logit. Frames are centred and the edges reflected, as in NeMo; EnCodec's frames begin
+    with the audio, so that there are four fewer, and its first layer is never normalised.
 
     Args:
         n_fft: window and transform length in samples; the hop is a quarter of it.
@@ -43,14 +47,11 @@ class STFTDiscriminator(nn.Module):
         self.layers = nn.ModuleList([norm(layer) for layer in (*layers, last)])
         self.head = norm(nn.Conv2d(channels, 1, (3, 3), padding=(1, 1)))
 
-    def forward(self, audio: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def forward(self, audio: Tensor) -> Heard:
         spectrum = stft(audio, self.n_fft, self.n_fft // 4, scaled=True)
         x = torch.view_as_real(spectrum).squeeze(1).permute(0, 3, 2, 1)
-        features = []
-        for layer in self.layers:
-            x = F.leaky_relu(layer(x), self.slope)
-            features.append(x)
-        return self.head(x), tuple(features)
+        features = listen(self.layers, x, self.slope)
+        return self.head(features[-1]), features
 
 
 class MultiResolutionSTFT(nn.Module):
@@ -76,5 +77,4 @@ class MultiResolutionSTFT(nn.Module):
         )
 
     def forward(self, audio: Tensor) -> Verdict:
-        pairs = [member(audio) for member in self.members]
-        return Verdict(tuple(logits for logits, _ in pairs), tuple(features for _, features in pairs))
+        return verdict(member(audio) for member in self.members)

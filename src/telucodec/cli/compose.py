@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -35,13 +36,26 @@ def compose_config(overrides: Sequence[str], config_dir: Path | None) -> dict[st
     Raises:
         InputError: an override names no key or no choice, or its value cannot be parsed; the nearest is named.
     """
+    try:
+        plain = OmegaConf.to_container(compose_checked(overrides, config_dir), resolve=True)
+    except OmegaConfBaseException as error:
+        raise InputError(_first_lines(error)) from None
+    assert isinstance(plain, dict)
+    return {str(k): v for k, v in plain.items()}
+
+
+def compose_checked(overrides: Sequence[str], config_dir: Path | None) -> DictConfig:
+    """As `compose_config`, with interpolations as they are written.
+
+    Raises:
+        InputError: as `compose_config`.
+    """
     if config_dir is not None and not config_dir.is_dir():
         raise InputError(f"--config-dir {config_dir}: no such folder.")
     search = [f"hydra.searchpath=[file://{config_dir.resolve()}]"] if config_dir else []
     try:
         cfg = _compose([*search, *overrides])
-        plain = OmegaConf.to_container(cfg, resolve=True)
-        _refuse_unread(cfg, _compose([]))
+        _refuse_unread(cfg)
     except OverrideParseException as error:
         raise InputError(
             f"{error.override}: cannot be parsed. Write key=value; quote values that hold , = or spaces."
@@ -52,19 +66,18 @@ def compose_config(overrides: Sequence[str], config_dir: Path | None) -> dict[st
         raise InputError(_unknown_key(error, [*search, *filter(_is_choice, overrides)])) from None
     except (OmegaConfBaseException, HydraException) as error:
         raise InputError(_first_lines(error)) from None
-    assert isinstance(plain, dict)
-    return {str(k): v for k, v in plain.items()}
+    return cfg
 
 
 def own_names(message: str) -> str:
     """A message with the keys that a user types: `encoder`, not its repetition as `training.codec.encoder`.
 
-    >>> own_names("training.codec.encoder: strides ... and loader.source: ...")
+    >>> own_names("training.codec.encoder: strides ... and loader.source.source: ...")
     'encoder: strides ... and data: ...'
     """
     repeated = {
         path: value[2:-1]
-        for path, value in _leaves(OmegaConf.to_container(_compose([]), resolve=False))
+        for path, value in leaves(OmegaConf.to_container(_default(), resolve=False))
         if isinstance(value, str) and re.fullmatch(r"\$\{[\w.]+\}", value)
     }
     before = ""
@@ -100,7 +113,7 @@ def _choices(override: Override, config_dir: Path | None) -> list[str]:
     if not isinstance(chosen, Glob):
         return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
     group = override.key_or_group
-    names = chosen.filter(_members(group, config_dir))
+    names = chosen.filter(members(group, config_dir))
     if not names:
         raise InputError(f"{override.input_line}: matches no file of conf/{group}.")
     return [f"{group}={name}" for name in names]
@@ -112,15 +125,20 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
         return compose("train", overrides=list(overrides))
 
 
-def _refuse_unread(cfg: DictConfig, default: DictConfig) -> None:
-    unread = [str(key) for key in cfg if key not in default]
+@lru_cache(maxsize=1)
+def _default() -> DictConfig:
+    return _compose([])
+
+
+def _refuse_unread(cfg: DictConfig) -> None:
+    known = [str(key) for key in _default()]
+    unread = [str(key) for key in cfg if key not in known]
     if unread:
-        raise InputError(
-            f"{unread[0]}: nothing reads this key. {_nearest_key(unread[0], [str(key) for key in default])}"
-        )
+        raise InputError(f"{unread[0]}: nothing reads this key. {_nearest_key(unread[0], known)}")
 
 
-def _members(group: str, config_dir: Path | None = None) -> list[str]:
+def members(group: str, config_dir: Path | None = None) -> list[str]:
+    """The choices of a config group, ours and the user's own."""
     homes = [conf_dir(), *([config_dir] if config_dir else [])]
     return sorted({path.stem for home in homes for path in (home / group.split("@")[0]).glob("*.yaml")})
 
@@ -130,7 +148,7 @@ def _unknown_choice(error: MissingConfigException) -> str:
     found = re.search(r"Could not find '([^']+)'", text)
     choice = found[1] if found else (error.missing_cfg_file or "")
     group, _, name = choice.rpartition("/")
-    options = [str(option) for option in error.options or _members(group)]
+    options = [str(option) for option in error.options or members(group)]
     return f"{group}={name}: there is no such choice. {nearest(name, options)}"
 
 
@@ -147,8 +165,8 @@ def _unknown_key(error: ConfigCompositionException, choices: Sequence[str]) -> s
     try:
         chosen = _compose(choices)
     except (OmegaConfBaseException, HydraException):  # one of the choices is wrong too: the plain keys must do
-        chosen = _compose([])
-    keys = [path for path, _ in _leaves(OmegaConf.to_container(chosen, resolve=False))]
+        chosen = _default()
+    keys = [path for path, _ in leaves(OmegaConf.to_container(chosen, resolve=False))]
     return f"{key}: there is no such key. {_nearest_key(key, keys)}"
 
 
@@ -163,11 +181,12 @@ def _nearest_key(key: str, keys: Sequence[str]) -> str:
     return f"{hint}`telucodec train --cfg` prints all keys; +{key}=... adds a new one."
 
 
-def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key below a node by its whole path, with its value; containers before what is in them."""
     for key, value in node.items():
         yield f"{prefix}{key}", value
         if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
+            yield from leaves(value, f"{prefix}{key}.")
 
 
 def _first_lines(error: Exception) -> str:

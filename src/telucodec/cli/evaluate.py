@@ -74,13 +74,14 @@ def run(options: argparse.Namespace) -> int:
     evaluator = build(config["evaluator"], "evaluator")
     if options.perceptual:
         evaluator.metrics["perceptual"] = Perceptual()
+    level = build(config["level"], "level")
     manifest, bare = _manifest(options, config, codec.sample_rate)
     split = options.split or ("all" if bare else "test")
     entries = manifest.entries if split == "all" else manifest.split(split)
     check_files(manifest, entries)
     if torch.cuda.is_available():
         codec.cuda()
-    assessment, utterances = Assessment(codec, evaluator), Utterances(manifest, entries, codec.sample_rate)
+    assessment, utterances = Assessment(codec, evaluator), Utterances(manifest, entries, codec.sample_rate, level)
     console = Console(width=None if sys.stdout.isatty() else 160)  # a file has room for the whole table
     for index in track(range(len(utterances)), "evaluating", console=Console(stderr=True), transient=True):
         assessment.hear(utterances[index])

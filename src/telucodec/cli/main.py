@@ -13,6 +13,8 @@ COMMANDS = {
     "train": "train a codec from a Hydra configuration",
     "evaluate": "measure a trained codec on whole utterances",
     "reconstruct": "code and decode one audio file",
+    "fixes": "list every fix that can be switched, with its source and owner",
+    "diff": "show how two presets or runs differ, with the documents' lines",
     "data": "prepare, describe and make recordings",
 }
 

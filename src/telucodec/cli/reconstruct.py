@@ -32,6 +32,7 @@ def run(options: argparse.Namespace) -> int:
 
     from telucodec.audio.files import read, write
     from telucodec.audio.resample import resample
+    from telucodec.build import build
     from telucodec.errors import InputError
     from telucodec.metrics.level import Moments
     from telucodec.models.stored import load_codec
@@ -40,13 +41,15 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"{options.dest}: the output must end in .wav or .flac.")
     if options.dest.exists() and options.source.exists() and options.dest.samefile(options.source):
         raise InputError(f"{options.dest}: is the input itself. Choose another name for the output.")
-    codec, _ = load_codec(options.run_folder)
+    codec, config = load_codec(options.run_folder)
+    level = build(config["level"], "level")
     source, rate = read(options.source)
     if not source.size:
         raise InputError(f"{options.source}: holds no samples. Choose another recording.")
     if not np.isfinite(source).all():
         raise InputError(f"{options.source}: holds samples that are not finite. Export it again.")
-    audio = torch.from_numpy(resample(source, rate, codec.sample_rate).copy())[:, None]
+    channels = resample(source, rate, codec.sample_rate)
+    audio = torch.from_numpy(np.stack([level(channel[None], codec.sample_rate) for channel in channels]))
     with torch.no_grad():
         decoded = codec(audio).audio
     write(options.dest, decoded[:, 0].clamp(-1, 1).numpy(), codec.sample_rate)

@@ -23,8 +23,10 @@ examples:
   telucodec train                                           the embedded default: synthetic Telugu, minutes on a CPU
   telucodec train data=folder data.root=~/recordings        16 kHz mono WAV or FLAC files, used in place
   telucodec train data=manifest data.manifest=DEST/manifest.jsonl
-  telucodec train encoder=dac decoder=dac activation=snake trainer=gpu max_steps=400000
-  telucodec train quantizer.n_q=4 output=tanh loss.mel.weight=3
+  telucodec train experiment=dac_16k trainer=gpu           a published recipe; s003, s001, s002, s000, s004: the documents'
+  telucodec train experiment=dac_16k init_from=FOLDER      fine-tune DAC, EnCodec or Mimi as transformers saves them
+  telucodec train quantizer.n_q=4 'output=[scale,tanh]' loss.mel.weight=3
+  telucodec train 'ablation=[no_restart]'                   one fix turned off; `telucodec fixes` lists them
   telucodec train -m loss.mel.weight=1,15 seed=0,1          every combination, one process each
   telucodec train resume=auto                               continue the newest unfinished run of this name
   telucodec train --cfg optimizer.lr=1e-4                   print the composed configuration and stop
@@ -47,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Compose, check, train."""
     from telucodec.cli.compose import compose_config, sweep
+    from telucodec.cli.contradictions import refuse_contradictions
 
     unknown = [word for word in options.rest if word.startswith("-")]
     if unknown:
@@ -56,12 +59,15 @@ def run(options: argparse.Namespace) -> int:
         from telucodec.study.launch import launch
 
         jobs = list(sweep(options.overrides, options.config_dir))
+        for job in jobs:
+            refuse_contradictions(job, options.config_dir)
         configs = [compose_config(job, options.config_dir) for job in jobs]
         if options.cfg:
             sys.stdout.write(yaml.safe_dump_all(configs, sort_keys=False, allow_unicode=True))
             return 0
         where = ["--config-dir", str(options.config_dir)] if options.config_dir else []
         return launch([["train", *where, *job] for job in jobs], Console(stderr=True))
+    refuse_contradictions(options.overrides, options.config_dir)
     config = compose_config(options.overrides, options.config_dir)
     if options.cfg:
         sys.stdout.write(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
@@ -71,6 +77,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _train(config: dict[str, Any], options: argparse.Namespace) -> int:
     from telucodec.cli.compose import own_names
+    from telucodec.cli.contradictions import blame
     from telucodec.training.checkpoint import newest_checkpoint
     from telucodec.training.fit import Start, fit
     from telucodec.training.report import command_prefix
@@ -86,7 +93,7 @@ def _train(config: dict[str, Any], options: argparse.Namespace) -> int:
         if fit(config, start, console):
             return 0
     except InputError as error:
-        raise InputError(own_names(str(error))) from None
+        raise blame(InputError(own_names(str(error))), options.overrides, options.config_dir) from None
     except KeyboardInterrupt:
         pass
     finally:

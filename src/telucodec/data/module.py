@@ -1,12 +1,12 @@
 """What Lightning asks for data."""
 
 from collections.abc import Sequence
-from hashlib import sha256
 
 import lightning
 import torch
 from torch.utils.data import DataLoader
 
+from telucodec.data.level import Level
 from telucodec.data.manifest import Entry, Manifest, check_files
 from telucodec.data.sampler import CropOrder, EndlessBatches
 from telucodec.data.segments import Segments, Utterances, collate, ignore_interrupt
@@ -25,7 +25,7 @@ class SpeechData(lightning.LightningDataModule):
         batch_size: crops a step, over all micro-batches.
         workers: loading processes; 0 loads in the training process.
         seed: of the order of crops.
-        valid_utterances: how many validation utterances are used, drawn once for all runs; null means all.
+        level: how loud the codec gets each crop and each utterance.
         pin_memory: whether batches are put into page-locked memory, for faster transfer to a GPU.
     """
 
@@ -38,17 +38,17 @@ class SpeechData(lightning.LightningDataModule):
         batch_size: int,
         workers: int,
         seed: int,
-        valid_utterances: int | None,
+        level: Level,
         pin_memory: bool,
     ) -> None:
         super().__init__()
-        at_least(1, batch_size=batch_size, valid_utterances=1 if valid_utterances is None else valid_utterances)
+        at_least(1, batch_size=batch_size)
         at_least(0, workers=workers, seed=seed)
         if not 1 <= segment_seconds * sample_rate <= 1e9:
             raise ValueError(f"segment_seconds must be at least one sample and at most 1e9, got {segment_seconds}")
         self.source, self.sample_rate, self.segment_seconds = source, sample_rate, segment_seconds
         self.batch_size, self.workers, self.seed = batch_size, workers, seed
-        self.valid_utterances, self.pin_memory = valid_utterances, pin_memory
+        self.level, self.pin_memory = level, pin_memory
 
     def prepare(self) -> Manifest:
         """Find or make the recordings, and hold them against what training needs.
@@ -79,7 +79,7 @@ class SpeechData(lightning.LightningDataModule):
         """Batches from the position that the step count says, so that a resumed run sees what comes next."""
         start = self.trainer.global_step * self.batch_size if self.trainer is not None else 0
         return DataLoader(
-            Segments(self.manifest, self.train_entries, self.order),  # type: ignore[arg-type]
+            Segments(self.manifest, self.train_entries, self.order, self.level),  # type: ignore[arg-type]
             batch_sampler=EndlessBatches(self.batch_size, start),
             num_workers=self.workers,
             collate_fn=collate,
@@ -90,12 +90,8 @@ class SpeechData(lightning.LightningDataModule):
         )
 
     def utterances(self, split: str) -> Utterances:
-        """Whole utterances of a split; those of `valid` up to `valid_utterances`."""
-        entries = self.manifest.split(split)
-        if split == "valid" and self.valid_utterances is not None:  # by hash, so that every speaker has a chance
-            drawn = sorted(entries, key=lambda e: sha256(e.path.encode()).digest())[: self.valid_utterances]
-            entries = tuple(entry for entry in entries if entry in drawn)
-        return Utterances(self.manifest, entries, self.sample_rate)
+        """Whole utterances of a split."""
+        return Utterances(self.manifest, self.manifest.split(split), self.sample_rate, self.level)
 
     @property
     def seconds_per_step(self) -> float:

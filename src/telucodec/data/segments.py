@@ -8,6 +8,7 @@ import torch
 from torch.utils.data import Dataset
 
 from telucodec.audio.files import read, read_segment
+from telucodec.data.level import Level
 from telucodec.data.manifest import Entry, Manifest
 from telucodec.data.sampler import CropOrder
 from telucodec.errors import InputError
@@ -21,13 +22,14 @@ class Segments(Dataset[tuple[torch.Tensor, str]]):
         manifest: where the files are.
         entries: the utterances to draw from.
         order: which crop stands at which position.
+        level: how loud the codec gets each crop.
 
     Shape:
         - Item: audio [1, crop] and the file it is from. Utterances shorter than a crop are padded with zeros.
     """
 
-    def __init__(self, manifest: Manifest, entries: Sequence[Entry], order: CropOrder) -> None:
-        self.manifest, self.entries, self.order = manifest, tuple(entries), order
+    def __init__(self, manifest: Manifest, entries: Sequence[Entry], order: CropOrder, level: Level) -> None:
+        self.manifest, self.entries, self.order, self.level = manifest, tuple(entries), order, level
 
     def __getitem__(self, position: int) -> tuple[torch.Tensor, str]:
         crop = self.order(position)
@@ -38,7 +40,8 @@ class Segments(Dataset[tuple[torch.Tensor, str]]):
             raise InputError(
                 f"{file}: holds samples that are not finite. Remove it or run `telucodec data prepare` again."
             )
-        audio = np.pad(audio[:1], ((0, 0), (0, self.order.crop - audio.shape[1])))
+        audio = self.level(audio[:1], entry.sample_rate)
+        audio = np.pad(audio, ((0, 0), (0, self.order.crop - audio.shape[1])))
         return torch.from_numpy(audio), str(file)
 
 
@@ -49,10 +52,11 @@ class Utterances(Dataset[Utterance]):
         manifest: where the files are.
         entries: the utterances.
         sample_rate: that the files must have, Hz.
+        level: how loud the codec gets each utterance.
     """
 
-    def __init__(self, manifest: Manifest, entries: Sequence[Entry], sample_rate: int) -> None:
-        self.manifest, self.entries, self.sample_rate = manifest, tuple(entries), sample_rate
+    def __init__(self, manifest: Manifest, entries: Sequence[Entry], sample_rate: int, level: Level) -> None:
+        self.manifest, self.entries, self.sample_rate, self.level = manifest, tuple(entries), sample_rate, level
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -63,7 +67,8 @@ class Utterances(Dataset[Utterance]):
         audio, sample_rate = read(file)
         if sample_rate != self.sample_rate or audio.shape[1] != entry.samples or not np.isfinite(audio).all():
             raise InputError(f"{file}: is not what {self.manifest.path} says. Run `telucodec data prepare` again.")
-        return Utterance(torch.from_numpy(audio[None, :1]), entry.path, entry.speaker, entry.language)
+        audio = self.level(audio[:1], sample_rate)
+        return Utterance(torch.from_numpy(audio[None]), entry.path, entry.speaker, entry.language)
 
 
 def collate(items: Sequence[tuple[torch.Tensor, str]]) -> Batch:

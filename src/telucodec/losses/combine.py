@@ -1,15 +1,30 @@
 """Evaluated terms -> one scalar to back-propagate."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from telucodec.errors import above, inside
 from telucodec.losses.term import Scored
 from telucodec.records import Step
 
 
-class WeightedSum(nn.Module):
+class Combine(nn.Module):
+    """Turns the evaluated terms into the scalar whose gradient moves the codec.
+
+    A term without a graph, such as a constant, may be among them as long as one has one.
+
+    Shape:
+        - Input: dict of `Scored`, a `Step`. Output: scalar.
+    """
+
+    def forward(self, scored: Mapping[str, Scored], step: Step) -> Tensor:
+        raise NotImplementedError
+
+
+class WeightedSum(Combine):
     """Sum of weight x value; terms of weight 0 stay out of the graph.
 
     Shape:
@@ -20,3 +35,67 @@ class WeightedSum(nn.Module):
         weighted = [s.weight * s.value for s in scored.values() if s.weight]
         assert weighted, "Terms sees to it that one starts at step 0"
         return torch.stack(weighted).sum()
+
+
+class GradientBalancer(Combine):
+    """Makes weights shares of the gradient that reaches the decoded audio, whatever the size of the values.
+
+    The gradient of the returned scalar at `step.audio` is
+
+        sum_i total_norm * w_i / sum(w) * g_i / <|g_i|>
+
+    over the terms that the codec reaches through the audio, with <> a running average over calls that starts at the
+    first norm. Terms that it reaches through another tensor are added as a plain weighted sum, those of weight 0 stay
+    out. The scalar's own value means nothing.
+
+    The average moves once a call, that is once a micro-batch. With k micro-batches a step and `per_batch_item`, an
+    item's share of the gradient is 1/k of what it is with one. A norm that is not finite is left out of the average.
+    Not for float16 audio, where the gradient of a mean over samples underflows.
+
+    Args:
+        total_norm: norm of the whole gradient if all terms point the same way, > 0.
+        decay: of the running average, in [0, 1); 0 keeps the present norms alone.
+        per_batch_item: average the norms of items, so that each item's gradient has norm `total_norm`; else take the
+            norm over the whole batch.
+        floor: added to the average norm before dividing by it, > 0.
+
+    Shape:
+        - Input: dict of `Scored`, a `Step`. Output: scalar.
+
+    Source: Defossez et al. 2022, arXiv:2210.13438, section 3.4, eq. 4 and 5.
+    """
+
+    def __init__(self, *, total_norm: float, decay: float, per_batch_item: bool, floor: float) -> None:
+        super().__init__()
+        above(0, total_norm=total_norm, floor=floor)
+        inside(0, 1, decay=decay)
+        self.total_norm, self.decay, self.per_batch_item, self.floor = total_norm, decay, per_batch_item, floor
+        self.sums: dict[str, Tensor] = {}  # of past norms, decayed
+        self.counts: dict[str, Tensor] = {}  # of past calls, decayed
+
+    def forward(self, scored: Mapping[str, Scored], step: Step) -> Tensor:
+        assert step.audio.requires_grad, "the balanced gradient enters the codec at the decoded audio"
+        live = {name: s for name, s in scored.items() if s.weight}
+        here = {name: s for name, s in live.items() if s.through == "audio" and s.value.requires_grad}
+        rest = [s.weight * s.value for name, s in live.items() if name not in here]
+        whole = sum(s.weight for s in here.values())
+        direction = torch.zeros_like(step.audio, dtype=torch.float32)
+        for name, s in here.items():
+            gradient = torch.autograd.grad(s.value, step.audio, retain_graph=True)[0].float()
+            direction += gradient * (self.total_norm * s.weight / whole / (self._average(name, gradient) + self.floor))
+        balanced = (step.audio.float() * direction).sum()
+        return torch.stack([balanced, *rest]).sum()
+
+    def _average(self, name: str, gradient: Tensor) -> Tensor:
+        norm = gradient.flatten(1).norm(dim=1).mean() if self.per_batch_item else gradient.norm()
+        finite = norm.isfinite()
+        before, count = (past.get(name, torch.zeros_like(norm)).to(norm) for past in (self.sums, self.counts))
+        self.sums[name] = torch.where(finite, before * self.decay + norm, before)
+        self.counts[name] = torch.where(finite, count * self.decay + 1, count)
+        return self.sums[name] / self.counts[name]
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"sums": dict(self.sums), "counts": dict(self.counts)}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.sums, self.counts = dict(state["sums"]), dict(state["counts"])

@@ -5,7 +5,8 @@ from typing import ClassVar, Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from telucodec.errors import at_least
+from telucodec.build import nearest
+from telucodec.errors import above, at_least
 from telucodec.records import Step
 
 Through = Literal["audio", "encoded", "codebook"]
@@ -32,6 +33,7 @@ class Term(nn.Module):
 
     through: ClassVar[Through] = "audio"  # the only tensor through which the codec reaches this term
     judged: ClassVar[bool] = False  # whether it reads the adversary's verdicts
+    reads_semantic: ClassVar[bool] = False  # whether it reads the part of the latent that a teacher may teach
 
     def __init__(self, *, weight: float, start: int) -> None:
         super().__init__()
@@ -47,18 +49,25 @@ class Terms(nn.Module):
 
     Args:
         terms: name -> term; at least one of weight > 0 starts at step 0.
+        ceilings: name -> the value, > 0, above which a chosen term is cut off, and below 0 too; where it is cut off its
+            gradient is exactly 0, so it stops teaching when it is largest. Empty: no term is.
 
     Shape:
         - Input: a `Step`. Output: dict of `Scored`, of the terms that have started.
     """
 
-    def __init__(self, *, terms: Mapping[str, Term]) -> None:
+    def __init__(self, *, terms: Mapping[str, Term], ceilings: Mapping[str, float]) -> None:
         super().__init__()
         if not terms:
             raise ValueError("no loss is selected: choose at least one, for example loss=[l1,commitment]")
         if not any(term.weight and term.start == 0 for term in terms.values()):
             raise ValueError("no loss of weight > 0 starts at step 0: there is nothing to learn from")
+        for name, ceiling in ceilings.items():
+            if name not in terms:
+                raise ValueError(f"ceilings.{name}: no such loss is chosen. {nearest(name, list(terms))}")
+            above(0, **{f"ceilings.{name}": ceiling})
         self.terms = nn.ModuleDict(terms)
+        self.ceilings = dict(ceilings)
         self._typed = dict(terms)
 
     @property
@@ -66,6 +75,15 @@ class Terms(nn.Module):
         """Names of the terms that read the adversary's verdicts."""
         return [name for name, term in self._typed.items() if term.judged]
 
+    @property
+    def taught(self) -> list[str]:
+        """Names of the terms that read the semantic part of the latent."""
+        return [name for name, term in self._typed.items() if term.reads_semantic]
+
     def forward(self, step: Step) -> dict[str, Scored]:
         live = {name: term for name, term in self._typed.items() if step.index >= term.start}
-        return {name: Scored(term(step), term.weight, term.through) for name, term in live.items()}
+        return {name: Scored(self._value(name, step), term.weight, term.through) for name, term in live.items()}
+
+    def _value(self, name: str, step: Step) -> Tensor:
+        value: Tensor = self._typed[name](step)
+        return value.clamp(0, self.ceilings[name]) if name in self.ceilings else value

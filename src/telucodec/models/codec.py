@@ -1,5 +1,6 @@
 """Encoder, quantizer, decoder and output stage."""
 
+from collections.abc import Iterator
 from math import prod
 from typing import NamedTuple
 
@@ -8,12 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from telucodec.models.bottleneck import Narrowed, Widened
 from telucodec.models.decoder import Decoder
 from telucodec.models.encoder import Encoder
+from telucodec.models.level import AsItIs, Transmitted
 from telucodec.models.output import Output
 from telucodec.nn.conv import receptive_field
-from telucodec.quantization.identity import Identity
-from telucodec.quantization.residual import ResidualVQ
+from telucodec.quantization.quantizer import Quantizer
 from telucodec.records import Coded
 
 
@@ -22,6 +24,7 @@ class Codes(NamedTuple):
 
     codes: Tensor  # [B, K, F] with 0 <= code < codebook_size
     samples: int  # length of the signal they stand for
+    level: Tensor | None = None  # [B, 1, 1] where loudness travels beside the codes
 
 
 class Codec(nn.Module):
@@ -33,34 +36,47 @@ class Codec(nn.Module):
         quantizer: latent to codes and latent.
         decoder: latent to waveform.
         output: the stage behind the decoder.
+        loudness: whether each item's level is transmitted beside its codes.
 
     Shape:
         - Input: audio [B, 1, T], any T >= 0. Output: `Coded` with audio [B, 1, T] and F = max(1, ceil(T / hop_length)).
     """
 
     def __init__(
-        self, *, sample_rate: int, encoder: Encoder, quantizer: ResidualVQ | Identity, decoder: Decoder, output: Output
+        self,
+        *,
+        sample_rate: int,
+        encoder: Encoder | Narrowed,
+        quantizer: Quantizer,
+        decoder: Decoder | Widened,
+        output: Output,
+        loudness: AsItIs | Transmitted,
     ) -> None:
         super().__init__()
-        if isinstance(quantizer, ResidualVQ) and quantizer.dim != encoder.dim:
-            raise ValueError(f"quantizer.dim is {quantizer.dim}, but encoder.dim is {encoder.dim}: set them alike")
-        self.sample_rate = sample_rate
+        for name, dim in (("quantizer", quantizer.dim), ("decoder", decoder.dim)):
+            if dim is not None and dim != encoder.dim:
+                raise ValueError(
+                    f"the {name} takes a latent of width {dim}, but the encoder gives one of {encoder.dim}. "
+                    f"{name}=... dim and encoder=... dim must be alike: leave {name}'s out, and it follows"
+                )
+        self.sample_rate, self.loudness = sample_rate, loudness
         self.encoder, self.quantizer, self.decoder, self.output = encoder, quantizer, decoder, output
+        check_hop(self.hop_length, sample_rate, encoder.strides)
 
     def forward(self, audio: Tensor) -> Coded:
-        encoded = self.encoder(self._padded(audio))
+        level = self.loudness(audio)
+        encoded = self._encoded(audio, level)
         quantized = self.quantizer(encoded)
-        decoded = self.output(self.decoder(quantized.latent))[..., : audio.shape[-1]]
-        return Coded(decoded, encoded, quantized)
+        return Coded(self._decoded(quantized.latent, level, audio.shape[-1]), encoded, quantized)
 
     def encode(self, audio: Tensor) -> Codes:
         """Audio [B, 1, T] to codes."""
-        return Codes(self.quantizer(self.encoder(self._padded(audio))).codes, audio.shape[-1])
+        level = self.loudness(audio)
+        return Codes(self.quantizer(self._encoded(audio, level)).codes, audio.shape[-1], level)
 
     def decode(self, coded: Codes) -> Tensor:
         """Codes to audio [B, 1, T] of the length that was encoded."""
-        audio: Tensor = self.output(self.decoder(self.quantizer.decode(coded.codes)))
-        return audio[..., : coded.samples]
+        return self._decoded(self.quantizer.decode(coded.codes), coded.level, coded.samples)
 
     @property
     def hop_length(self) -> int:
@@ -78,16 +94,16 @@ class Codec(nn.Module):
         return self.quantizer.bits_per_frame * self.frame_rate / 1000
 
     @property
-    def receptive_field(self) -> int:
-        """Input samples that decide one output sample, at most."""
+    def receptive_field(self) -> float:
+        """Input samples that decide one output sample, at most; infinite with recurrence."""
         frames = receptive_field(self.decoder)
         return receptive_field(self.encoder, frames)
 
     @property
     def parameter_count(self) -> int:
-        """Learnable numbers, codewords included."""
-        codewords = self.quantizer.n_q * self.quantizer.codebook_size * self.encoder.dim
-        return sum(p.numel() for p in self.parameters()) + codewords
+        """Learned numbers, codewords included."""
+        averaged = [b for name, b in self.named_buffers() if name.endswith(".codewords")]
+        return sum(tensor.numel() for tensor in [*self.parameters(), *averaged])
 
     @torch.no_grad()
     def macs_per_second(self) -> float:
@@ -100,6 +116,37 @@ class Codec(nn.Module):
         self.train(training)
         return float(counter.get_total_flops()) / 2
 
-    def _padded(self, audio: Tensor) -> Tensor:
+    def _encoded(self, audio: Tensor, level: Tensor | None) -> Tensor:
         samples = audio.shape[-1]
-        return F.pad(audio, (0, max(self.hop_length, -(-samples // self.hop_length) * self.hop_length) - samples))
+        whole = max(self.hop_length, -(-samples // self.hop_length) * self.hop_length)
+        encoded: Tensor = self.encoder(F.pad(audio if level is None else audio / level, (0, whole - samples)))
+        return encoded
+
+    def _decoded(self, latent: Tensor, level: Tensor | None, samples: int) -> Tensor:
+        audio: Tensor = self.output(self.decoder(latent))[..., :samples]
+        return audio if level is None else audio * level
+
+
+def check_hop(hop_length: int, sample_rate: int, strides: tuple[int, ...]) -> None:
+    """Refuse strides that never make a whole number of frames out of 1, 2, 4, 8 ... seconds.
+
+    Raises:
+        ValueError: the message names both numbers and the nearest hop lengths that do.
+
+    >>> check_hop(320, 16000, (2, 4, 5, 8))
+    """
+    odd = hop_length // (hop_length & -hop_length)
+    if hop_length > sample_rate or sample_rate % odd:
+        near = sorted(_useful(sample_rate), key=lambda hop: abs(hop - hop_length))[:2]
+        raise ValueError(
+            f"the product of encoder.strides {list(strides)} is {hop_length} samples, which does not divide "
+            f"sample_rate {sample_rate} usefully ({sample_rate / hop_length:.4g} frames/s). "
+            f"The nearest that do: {' and '.join(map(str, sorted(near)))}"
+        )
+
+
+def _useful(sample_rate: int) -> Iterator[int]:
+    for odd in (d for d in range(1, sample_rate + 1, 2) if sample_rate % d == 0):
+        while odd <= sample_rate:
+            yield odd
+            odd *= 2

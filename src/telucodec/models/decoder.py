@@ -6,8 +6,7 @@ from torch import Tensor, nn
 
 from telucodec.errors import at_least
 from telucodec.models.encoder import check_stages
-from telucodec.nn.conv import Conv1d, ConvTranspose1d, Norm
-from telucodec.nn.residual import ResidualUnit
+from telucodec.nn.layers import Ends, Layers
 
 
 class Decoder(nn.Module):
@@ -18,10 +17,10 @@ class Decoder(nn.Module):
         channels: as the encoder's.
         dilations: as the encoder's.
         dim: width D of the latent.
-        kernel_size: of the first convolution, and of stages of stride 1.
+        ends: kernel sizes of the first convolution and of the stages of stride 1, and whether these have an offset.
         unit: builds a residual unit from (channels, dilation).
-        activation: builds an activation from a number of channels.
-        norm: wraps each convolution.
+        layers: makes convolutions and activations.
+        context: builds what stands behind the first convolution, from its width: an LSTM, or nothing.
 
     Shape:
         - Input: [B, D, F]. Output: [B, 1, F * hop length].
@@ -36,24 +35,26 @@ class Decoder(nn.Module):
         channels: Sequence[int],
         dilations: Sequence[Sequence[int]],
         dim: int,
-        kernel_size: int,
-        unit: Callable[[int, int], ResidualUnit],
-        activation: Callable[[int], nn.Module],
-        norm: Norm,
+        ends: Ends,
+        unit: Callable[[int, int], nn.Module],
+        layers: Layers,
+        context: Callable[[int], nn.Module],
     ) -> None:
         super().__init__()
         check_stages(strides, channels, dilations)
-        at_least(1, dim=dim, kernel_size=kernel_size)
-        layers: list[nn.Module] = [Conv1d(dim, channels[-1], kernel_size=kernel_size, norm=norm)]
+        at_least(1, dim=dim)
+        self.dim = dim
+        stack: list[nn.Module] = [layers.conv(dim, channels[-1], kernel_size=ends.first), context(channels[-1])]
         after = [1, *channels[:-1]]
         for stride, width, below, dilation in list(zip(strides, channels, after, dilations, strict=True))[::-1]:
-            layers += [unit(width, d) for d in dilation]
-            layers += [activation(width)]
+            stack += [unit(width, d) for d in dilation]
+            stack += [layers.activation(width)]
+            bias = ends.bias or below > 1
             if stride == 1:
-                layers += [Conv1d(width, below, kernel_size=kernel_size, norm=norm)]
+                stack += [layers.conv(width, below, kernel_size=ends.last, bias=bias)]
             else:
-                layers += [ConvTranspose1d(width, below, kernel_size=2 * stride, stride=stride, norm=norm)]
-        self.layers = nn.Sequential(*layers)
+                stack += [layers.transposed(width, below, kernel_size=2 * stride, stride=stride, bias=bias)]
+        self.layers = nn.Sequential(*stack)
 
     def forward(self, latent: Tensor) -> Tensor:
         audio: Tensor = self.layers(latent)

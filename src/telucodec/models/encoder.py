@@ -5,25 +5,24 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from telucodec.errors import at_least
-from telucodec.nn.conv import Conv1d, Norm
-from telucodec.nn.residual import ResidualUnit
+from telucodec.nn.layers import Ends, Layers
 
 
 class Encoder(nn.Module):
-    """Stages of one convolution and residual units, then a convolution to the latent.
+    """Stages of one convolution and residual units, then a context layer and a convolution to the latent.
 
-    A stage of stride s > 1 has kernel 2 s, one of stride 1 has `kernel_size`. A first stage of stride 1 makes this the
-    encoder of SEANet, EnCodec and DAC; a first stage of a larger stride saves the costly layers at full rate.
+    A stage of stride s > 1 has kernel 2 s, one of stride 1 has kernel `ends.first`. A first stage of stride 1 makes
+    this the encoder of SEANet, EnCodec and DAC; a first stage of a larger stride saves the costly layers at full rate.
 
     Args:
         strides: of each stage, from the waveform on; their product is the hop length.
         channels: output width of each stage.
         dilations: of the residual units of each stage; an empty list means none.
         dim: width D of the latent.
-        kernel_size: of stages of stride 1.
+        ends: kernel sizes of the stages of stride 1 and of the last convolution.
         unit: builds a residual unit from (channels, dilation).
-        activation: builds an activation from a number of channels.
-        norm: wraps each convolution.
+        layers: makes convolutions and activations.
+        context: builds what stands before the last convolution, from its width: an LSTM, or nothing.
 
     Shape:
         - Input: [B, 1, T] with T a multiple of the hop length. Output: [B, D, F].
@@ -38,25 +37,26 @@ class Encoder(nn.Module):
         channels: Sequence[int],
         dilations: Sequence[Sequence[int]],
         dim: int,
-        kernel_size: int,
-        unit: Callable[[int, int], ResidualUnit],
-        activation: Callable[[int], nn.Module],
-        norm: Norm,
+        ends: Ends,
+        unit: Callable[[int, int], nn.Module],
+        layers: Layers,
+        context: Callable[[int], nn.Module],
     ) -> None:
         super().__init__()
         check_stages(strides, channels, dilations)
-        at_least(1, dim=dim, kernel_size=kernel_size)
+        at_least(1, dim=dim)
         self.dim, self.strides = dim, tuple(strides)
-        layers: list[nn.Module] = []
+        stack: list[nn.Module] = []
         before = 1
         for stride, width, dilation in zip(strides, channels, dilations, strict=True):
-            kernel = kernel_size if stride == 1 else 2 * stride
-            layers += [activation(before)] if before > 1 else []
-            layers += [Conv1d(before, width, kernel_size=kernel, stride=stride, norm=norm)]
-            layers += [unit(width, d) for d in dilation]
+            kernel = ends.first if stride == 1 else 2 * stride
+            stack += [layers.activation(before)] if before > 1 else []
+            stack += [layers.conv(before, width, kernel_size=kernel, stride=stride)]
+            stack += [unit(width, d) for d in dilation]
             before = width
-        layers += [activation(before), Conv1d(before, dim, kernel_size=3, norm=norm)]
-        self.layers = nn.Sequential(*layers)
+        stack += [context(before), layers.activation(before)]
+        stack += [layers.conv(before, dim, kernel_size=ends.last, bias=ends.bias)]
+        self.layers = nn.Sequential(*stack)
 
     def forward(self, audio: Tensor) -> Tensor:
         encoded: Tensor = self.layers(audio)

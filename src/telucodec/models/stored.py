@@ -13,7 +13,7 @@ from telucodec.disk import replacing
 from telucodec.errors import InputError
 from telucodec.models.codec import Codec
 
-CONFIG_VERSION = 1  # of the layout of config.yaml; a change that old code or old files cannot follow raises it
+CONFIG_VERSION = 2  # of the layout of config.yaml; a change that old code or old files cannot follow raises it
 WEIGHTS, CONFIG = "codec.safetensors", "config.yaml"
 
 

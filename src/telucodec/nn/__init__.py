@@ -1,1 +1,1 @@
-"""Building blocks of networks: convolutions that keep lengths, activations, weight norms, residual units."""
+"""Building blocks of networks: convolutions that keep lengths, activations, norms, residual units, context."""

@@ -1,5 +1,7 @@
 """Activations, all constructed with the number of channels that they act on."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -62,3 +64,40 @@ class LeakyReLU(nn.LeakyReLU):
         inside(0, 1, slope=slope)
         super().__init__(slope)
         self.channels = channels
+
+
+class SnakeBeta(nn.Module):
+    """x + sin(a x)^2 / b with a and b learned per channel on a logarithmic scale, so that both stay positive.
+
+    Args:
+        channels: width of the input.
+        alpha: initial value of a and b, > 0.
+
+    Shape:
+        - Input: [B, channels, T]. Output: the same.
+
+    Source: Lee et al. 2023, arXiv:2206.04658, published code; without its resampling filters.
+    """
+
+    def __init__(self, channels: int, *, alpha: float) -> None:
+        super().__init__()
+        above(0, alpha=alpha)
+        self.log_alpha = nn.Parameter(torch.full((1, channels, 1), math.log(alpha)))
+        self.log_beta = nn.Parameter(torch.full((1, channels, 1), math.log(alpha)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + (self.log_alpha.exp() * x).sin().square() * (-self.log_beta).exp()
+
+
+class ReLU(nn.ReLU):
+    """max(x, 0).
+
+    Args:
+        channels: width of the input; all channels are treated alike.
+
+    Shape:
+        - Input: [B, channels, T]. Output: the same.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()

@@ -1,1 +1,1 @@
-"""Latents to codes and back: residual vector quantization and its slots."""
+"""Latents to codes and back: residual vector quantization with its slots, scalar quantization, compounds of both."""

@@ -1,38 +1,39 @@
-"""One codebook whose codewords follow an exponential moving average of what chose them."""
+"""One codebook, and the three ways it learns: by running means, by gradients, by both."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from telucodec.errors import at_least, inside
-from telucodec.quantization.initial import nearest, tally
-from telucodec.quantization.restart import Restart
+from telucodec.quantization.initial import Start, nearest, tally
+from telucodec.quantization.ranks import OwnRank
 
 
-class EMACodebook(nn.Module):
-    """Codewords as running means; updated by `update`, once a step, never by an optimizer.
+class Codebook(nn.Module):
+    """Codewords, how to find the nearest, and how often each is used.
 
     Looking up changes nothing (but for the initialisation by the first frames seen in training mode), so a step may
-    look up as often as it likes. Counts and sums are kept together: an initialised or restarted codeword has
-    sum = count x codeword, so that the next average starts from it.
+    look up as often as it likes.
 
     Args:
         codebook_size: number of codewords N.
         dim: width D of a codeword.
         decay: of the running averages, in [0, 1); 0.99 forgets within about 100 steps.
-        initial: gives the first codewords and counts from frames.
-        restart: revives dead codewords; None leaves them dead.
+        initial: gives the first codewords, counts and sums from frames.
+        restart: moves dead codewords, see `telucodec.quantization.restart`.
+        ranks: what the processes of one run share.
 
     Shape:
         - Input: [B, D, F]. Output: codewords [B, D, F] and codes [B, F].
-
-    Source: van den Oord et al. 2017, arXiv:1711.00937, appendix A.1.
     """
 
+    learned: ClassVar[bool] = False  # whether an optimizer moves the codewords
+    projected: ClassVar[bool] = False  # whether `enter` and `leave` have weights, which the decoder's gradient trains
     codewords: Tensor
     counts: Tensor
-    sums: Tensor
     ready: Tensor
 
     def __init__(
@@ -41,49 +42,69 @@ class EMACodebook(nn.Module):
         codebook_size: int,
         dim: int,
         decay: float,
-        initial: Callable[[Tensor, int], tuple[Tensor, Tensor]],
-        restart: Restart | None,
+        initial: Callable[[Tensor, int], Start],
+        restart: Callable[["Codebook", Tensor, float], None],
+        ranks: OwnRank,
     ) -> None:
         super().__init__()
         at_least(2, codebook_size=codebook_size)
         at_least(1, dim=dim)
         inside(0, 1, decay=decay)
-        self.decay, self.initial, self.restart = decay, initial, restart
-        self.register_buffer("codewords", torch.zeros(codebook_size, dim))
+        self.decay, self.initial, self.restart, self.ranks = decay, initial, restart, ranks
+        codewords = torch.zeros(codebook_size, dim)
+        if self.learned:
+            self.codewords = nn.Parameter(codewords)
+        else:
+            self.register_buffer("codewords", codewords)
         self.register_buffer("counts", torch.zeros(codebook_size))
-        self.register_buffer("sums", torch.zeros(codebook_size, dim))
         self.register_buffer("ready", torch.tensor(False))
         self._initialised = False  # mirrors `ready` on the host, so that a step need not wait for the device
+
+    def enter(self, residual: Tensor) -> Tensor:
+        """What the codebook is asked for, from what previous codebooks left over."""
+        return residual
+
+    def leave(self, chosen: Tensor) -> Tensor:
+        """What a codeword adds to the latent."""
+        return chosen
 
     def forward(self, wanted: Tensor) -> tuple[Tensor, Tensor]:
         frames = wanted.detach().transpose(1, 2).flatten(0, 1)
         if self.training and not self._is_ready():
             self._initialise(frames)
-        codes = nearest(frames, self.codewords).view(len(wanted), -1)
+        codes = self.find(frames).view(len(wanted), -1)
         return self.lookup(codes), codes
+
+    def find(self, frames: Tensor) -> Tensor:
+        """Frames [M, D] to codes [M]."""
+        return nearest(frames, self.codewords.detach())
 
     def lookup(self, codes: Tensor) -> Tensor:
         """Codes [B, F] to codewords [B, D, F]."""
-        return self.codewords[codes].transpose(1, 2)
+        return F.embedding(codes, self.codewords).transpose(1, 2)
 
     @torch.no_grad()
     def update(self, wanted: Tensor, codes: Tensor) -> None:
-        """Fold one step's evidence into the averages, then revive what is dead.
+        """Fold one step's evidence into the averages, then move what is dead.
 
         Args:
             wanted: all the step's inputs of this codebook, [M, D].
             codes: what each chose, [M].
         """
-        frames = wanted.float()
-        counts, sums = tally(frames, codes, len(self.counts))
+        counts = torch.bincount(codes, minlength=len(self.counts)).to(self.counts.dtype)
+        frames = self.ranks.pool(len(wanted), counts)
         self.counts.lerp_(counts, 1 - self.decay)
-        self.sums.lerp_(sums, 1 - self.decay)
-        if self.restart is not None:
-            moved, places, count = self.restart(self.counts, frames)
-            self.counts[moved] = count
-            self.sums[moved] = places * count
-        means = self.sums / self.counts.clamp(min=1e-12)[:, None]
-        self.codewords.copy_(torch.where(self.counts[:, None] > 1e-12, means, self.codewords))
+        self.restart(self, wanted.float(), frames / len(counts))
+        self.ranks.agree(*self.state())
+
+    @torch.no_grad()
+    def place(self, moved: Tensor, places: Tensor, count: float) -> None:
+        """Put codewords [R] at places [R, D], as if each had been chosen `count` times a step."""
+        self.codewords[moved], self.counts[moved] = places, count
+
+    def state(self) -> tuple[Tensor, ...]:
+        """What the processes of one run agree on."""
+        return self.codewords, self.counts
 
     def _is_ready(self) -> bool:
         self._initialised = self._initialised or bool(self.ready)
@@ -91,8 +112,114 @@ class EMACodebook(nn.Module):
 
     @torch.no_grad()
     def _initialise(self, frames: Tensor) -> None:
-        codewords, counts = self.initial(frames, len(self.counts))
-        self.codewords.copy_(codewords)
-        self.counts.copy_(counts)
-        self.sums.copy_(codewords * counts[:, None])
+        for tensor, start in zip(self.state(), self.initial(frames, len(self.counts)), strict=False):
+            tensor.copy_(start)
+        self.ranks.agree(*self.state())
         self.ready.fill_(True)
+
+
+class GradientCodebook(Codebook):
+    """Codewords as parameters that a codebook loss pulls to what chose them; averages only count.
+
+    Args:
+        codebook_size: see `Codebook`.
+        dim: see `Codebook`.
+        decay: see `Codebook`.
+        initial: see `Codebook`.
+        restart: see `Codebook`.
+        ranks: see `Codebook`.
+
+    Shape:
+        - Input: [B, D, F]. Output: codewords [B, D, F] with a gradient, and codes [B, F].
+
+    Source: van den Oord et al. 2017, arXiv:1711.00937, eq. 3, second term.
+    """
+
+    learned = True
+
+
+class EMACodebook(Codebook):
+    """Codewords as running means; updated by `update`, once a step, never by an optimizer.
+
+    Counts and sums are kept together: an initialised or restarted codeword has sum = count x codeword, so that the
+    next average starts from it.
+
+    Args:
+        ema_input: what is averaged, see `telucodec.quantization.evidence`.
+        codebook_size: see `Codebook`.
+        dim: see `Codebook`.
+        decay: see `Codebook`.
+        initial: see `Codebook`.
+        restart: see `Codebook`.
+        ranks: see `Codebook`.
+
+    Shape:
+        - Input: [B, D, F]. Output: codewords [B, D, F] and codes [B, F].
+
+    Source: van den Oord et al. 2017, arXiv:1711.00937, appendix A.1.
+    """
+
+    sums: Tensor
+
+    def __init__(
+        self,
+        *,
+        ema_input: Callable[[Tensor, Tensor, Tensor], Tensor],
+        codebook_size: int,
+        dim: int,
+        decay: float,
+        initial: Callable[[Tensor, int], Start],
+        restart: Callable[[Codebook, Tensor, float], None],
+        ranks: OwnRank,
+    ) -> None:
+        super().__init__(
+            codebook_size=codebook_size, dim=dim, decay=decay, initial=initial, restart=restart, ranks=ranks
+        )
+        self.ema_input = ema_input
+        self.register_buffer("sums", torch.zeros(codebook_size, dim))
+
+    @torch.no_grad()
+    def update(self, wanted: Tensor, codes: Tensor) -> None:
+        before, wanted = self.codewords.clone(), wanted.float()
+        counts, sums = tally(self.ema_input(wanted, before, codes), codes, len(self.counts))
+        frames = self.ranks.pool(len(wanted), counts, sums)
+        self.counts.lerp_(counts, 1 - self.decay)
+        self.sums.lerp_(sums, 1 - self.decay)
+        self.restart(self, wanted, frames / len(counts))
+        means = self.sums / self.counts.clamp(min=1e-12)[:, None]
+        self.codewords.copy_(torch.where(self.counts[:, None] > 1e-12, means, before))
+        self.ranks.agree(*self.state())
+
+    @torch.no_grad()
+    def place(self, moved: Tensor, places: Tensor, count: float) -> None:
+        super().place(moved, places, count)
+        self.sums[moved] = places * count
+
+    def state(self) -> tuple[Tensor, ...]:
+        return self.codewords, self.counts, self.sums
+
+
+class EMAGradientCodebook(EMACodebook):
+    """Codewords as parameters that are also running means: an optimizer's move is where the next average starts from.
+
+    Args:
+        ema_input: see `EMACodebook`.
+        codebook_size: see `Codebook`.
+        dim: see `Codebook`.
+        decay: see `Codebook`.
+        initial: see `Codebook`.
+        restart: see `Codebook`.
+        ranks: see `Codebook`.
+
+    Shape:
+        - Input: [B, D, F]. Output: codewords [B, D, F] with a gradient, and codes [B, F].
+
+    Source: ours; a codebook loss beside an EMA moves nothing where codewords are no parameters.
+    """
+
+    learned = True
+
+    @torch.no_grad()
+    def update(self, wanted: Tensor, codes: Tensor) -> None:
+        self.sums.copy_(self.codewords * self.counts[:, None])
+        super().update(wanted, codes)

@@ -1,23 +1,27 @@
 """No quantizer."""
 
 import math
-from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from telucodec.quantization.quantizer import Quantizer
 from telucodec.records import Quantized
 
 
-class Identity(nn.Module):
+class Identity(Quantizer):
     """Pass the latent through: what encoder and decoder could do at an unlimited rate.
 
     Shape:
         - Input: [B, D, F]. Output: `Quantized` with K = 0.
     """
 
-    n_q = 0
-    codebook_size = 0
-    bits_per_frame = math.inf
+    def __init__(self) -> None:
+        super().__init__(dim=None, n_q=0, codebook_size=0)
+
+    @property
+    def bits_per_frame(self) -> float:
+        """Infinitely many."""
+        return math.inf
 
     def forward(self, encoded: Tensor) -> Quantized:
         return Quantized(encoded, encoded.new_zeros(len(encoded), 0, encoded.shape[-1], dtype=encoded.dtype).long())
@@ -29,6 +33,3 @@ class Identity(nn.Module):
             ValueError: always.
         """
         raise ValueError("quantizer=none has no codes to decode")
-
-    def update(self, evidence: Sequence[Quantized]) -> None:
-        """Nothing to learn."""

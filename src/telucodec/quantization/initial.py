@@ -1,9 +1,16 @@
-"""Where codewords start: callables (frames [M, D], codebook_size) -> codewords [N, D], counts [N]."""
+"""Where codewords start: callables (frames [M, D], codebook_size) -> codewords [N, D], counts [N], sums [N, D].
+
+Counts and sums are the averages that an EMA codebook goes on from; sums / counts are the codewords it moves to.
+"""
+
+import math
 
 import torch
 from torch import Tensor
 
 from telucodec.errors import above, at_least
+
+Start = tuple[Tensor, Tensor, Tensor]
 
 
 class KMeans:
@@ -21,7 +28,7 @@ class KMeans:
         at_least(0, iterations=iterations)
         self.iterations = iterations
 
-    def __call__(self, frames: Tensor, codebook_size: int) -> tuple[Tensor, Tensor]:
+    def __call__(self, frames: Tensor, codebook_size: int) -> Start:
         order = torch.randperm(len(frames), device=frames.device)
         extra = torch.randint(len(frames), (max(0, codebook_size - len(frames)),), device=frames.device)
         centres = frames[torch.cat([order[:codebook_size], extra])].clone()
@@ -29,7 +36,24 @@ class KMeans:
             counts, sums = tally(frames, nearest(frames, centres), codebook_size)
             centres = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], centres)
         counts, _ = tally(frames, nearest(frames, centres), codebook_size)
-        return centres, counts
+        return centres, counts, centres * counts[:, None]
+
+
+class KMeansUnweighted(KMeans):
+    """`KMeans` whose sums are the codewords themselves, as if each had been chosen once.
+
+    The counts are those of the frames, so that the first average divides by far more than was summed, and codewords
+    shrink towards zero.
+
+    Args:
+        iterations: see `KMeans`.
+
+    Source: EnCodec's reference code, core_vq.py, `init_embed_`, and its descendants (audiocraft, NeMo, WavTokenizer).
+    """
+
+    def __call__(self, frames: Tensor, codebook_size: int) -> Start:
+        codewords, counts, _ = super().__call__(frames, codebook_size)
+        return codewords, counts, codewords
 
 
 class Normal:
@@ -43,9 +67,30 @@ class Normal:
         above(0, std=std)
         self.std = std
 
-    def __call__(self, frames: Tensor, codebook_size: int) -> tuple[Tensor, Tensor]:
-        codewords = torch.randn(codebook_size, frames.shape[1], device=frames.device) * self.std
-        return codewords, torch.zeros(codebook_size, device=frames.device)
+    def __call__(self, frames: Tensor, codebook_size: int) -> Start:
+        return _unused(torch.randn(codebook_size, frames.shape[1], device=frames.device) * self.std)
+
+
+class KaimingUniform:
+    """Codewords drawn uniformly from +-sqrt(6 / D), whatever the encoder says; each counts as unused.
+
+    Source: He et al. 2015, arXiv:1502.01852, as EnCodec does without k-means.
+    """
+
+    def __call__(self, frames: Tensor, codebook_size: int) -> Start:
+        width = frames.shape[1]
+        uniform = torch.rand(codebook_size, width, device=frames.device) * 2 - 1
+        return _unused(uniform * math.sqrt(6 / width))
+
+
+class Zeros:
+    """All codewords zero, so that every frame chooses the first; each counts as unused.
+
+    Source: NeMo's `EuclideanCodebook` (encodec_modules.py), where k-means is switched off.
+    """
+
+    def __call__(self, frames: Tensor, codebook_size: int) -> Start:
+        return _unused(torch.zeros(codebook_size, frames.shape[1], device=frames.device))
 
 
 def nearest(frames: Tensor, codewords: Tensor) -> Tensor:
@@ -69,3 +114,7 @@ def tally(frames: Tensor, codes: Tensor, codebook_size: int) -> tuple[Tensor, Te
     """
     counts = torch.bincount(codes, minlength=codebook_size).to(frames.dtype)
     return counts, frames.new_zeros(codebook_size, frames.shape[1]).index_add_(0, codes, frames)
+
+
+def _unused(codewords: Tensor) -> Start:
+    return codewords, codewords.new_zeros(len(codewords)), torch.zeros_like(codewords)

@@ -1,25 +1,32 @@
 """Residual vector quantization."""
 
-import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from telucodec.errors import at_least
 from telucodec.precision import in_float32
-from telucodec.quantization.codebook import EMACodebook
+from telucodec.quantization.codebook import Codebook
+from telucodec.quantization.dropout import KeepAll
 from telucodec.quantization.gradient import StraightThrough
+from telucodec.quantization.quantizer import Quantizer
 from telucodec.records import Quantized, Stage
 
 
-class ResidualVQ(nn.Module):
+class ResidualVQ(Quantizer):
     """Each codebook quantizes what the previous ones left over. Always in float32.
+
+    Codes are those of all codebooks, also where dropout leaves the last ones out of the latent.
 
     Args:
         dim: width D of the latent.
-        n_q: number of codebooks K.
+        n_q: number of codebooks K, >= 1.
         codebook: builds one codebook of width D.
         gradient: how the decoder's gradient crosses to the encoder.
+        dropout: how many codebooks count for each item in training, see `telucodec.quantization.dropout`.
+        updates_per_step: how often the codebooks fold in one step's evidence, >= 0; 1 is once, 0 holds them still, 2
+            moves as Vocos' and WavTokenizer's do, which look up twice a step.
 
     Shape:
         - Input: [B, D, F]. Output: `Quantized`.
@@ -27,48 +34,61 @@ class ResidualVQ(nn.Module):
     Source: Zeghidour et al. 2021, arXiv:2107.03312, algorithm 1.
     """
 
-    def __init__(self, *, dim: int, n_q: int, codebook: Callable[..., EMACodebook], gradient: StraightThrough) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        *,
+        dim: int,
+        n_q: int,
+        codebook: Callable[..., Codebook],
+        gradient: StraightThrough,
+        dropout: KeepAll,
+        updates_per_step: int,
+    ) -> None:
         if n_q < 1:
             raise ValueError(f"n_q must be >= 1, got {n_q} (quantizer=none trains without a quantizer)")
-        self._books = [codebook(dim=dim) for _ in range(n_q)]
-        self.books = nn.ModuleList(self._books)
-        self.dim, self.gradient = dim, gradient
-
-    @property
-    def n_q(self) -> int:
-        """Number of codebooks."""
-        return len(self._books)
-
-    @property
-    def codebook_size(self) -> int:
-        """Codewords in each codebook."""
-        return len(self._books[0].counts)
-
-    @property
-    def bits_per_frame(self) -> float:
-        """Bits that the codes of one frame take at a fixed length each."""
-        return self.n_q * math.log2(self.codebook_size)
+        at_least(0, updates_per_step=updates_per_step)
+        books = [codebook(dim=dim) for _ in range(n_q)]
+        if books[0].projected and not gradient.stepwise:
+            raise ValueError(
+                f"the projections of {type(books[0]).__name__} learn nothing behind {type(gradient).__name__}, which "
+                "passes the gradient around all codebooks: choose gradient=chained"
+            )
+        super().__init__(dim=dim, n_q=n_q, codebook_size=len(books[0].counts))
+        self._books, self.books = books, nn.ModuleList(books)
+        self.gradient, self.dropout, self.updates_per_step = gradient, dropout, updates_per_step
 
     def forward(self, encoded: Tensor) -> Quantized:
         with in_float32(encoded.device):
             residual = encoded.float()
             start, latent, stages = residual, torch.zeros_like(residual), []
-            for book in self._books:
-                chosen, codes = book(residual)
-                stages.append(Stage(residual, chosen, codes))
-                added, removed = self.gradient.step(residual, chosen)
-                residual, latent = residual - removed, latent + added
+            counted = self.dropout(len(residual), self.n_q, residual.device) if self.training else None
+            for k, book in enumerate(self._books):
+                wanted = book.enter(residual)
+                chosen, codes = book(wanted)
+                kept = None if counted is None else (counted > k).to(latent.dtype)
+                stages.append(Stage(wanted, chosen, codes, kept))
+                added, removed = self.gradient.step(wanted, chosen)
+                given = book.leave(added)
+                residual = residual - (given if removed is added else book.leave(removed))
+                latent = latent + (given if kept is None else given * kept[:, None, None])
             codes = torch.stack([stage.codes for stage in stages], 1)
             return Quantized(self.gradient.finish(start, latent), codes, tuple(stages))
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes [B, k, F] of the first k codebooks to the latent [B, D, F], k <= K."""
-        return torch.stack([book.lookup(codes[:, k]) for k, book in enumerate(self._books[: codes.shape[1]])]).sum(0)
+        with in_float32(codes.device):
+            pairs = zip(self._books, codes.unbind(1), strict=False)
+            return torch.stack([book.leave(book.lookup(own)) for book, own in pairs]).sum(0)
 
     def update(self, evidence: Sequence[Quantized]) -> None:
-        """Let the codebooks learn from all that one step saw."""
         for k, book in enumerate(self._books):
-            stages = [quantized.stages[k] for quantized in evidence]
-            wanted = torch.cat([stage.wanted.detach().transpose(1, 2).flatten(0, 1) for stage in stages])
-            book.update(wanted, torch.cat([stage.codes.flatten() for stage in stages]))
+            wanted, codes = zip(*(_counted(quantized.stages[k]) for quantized in evidence), strict=True)
+            for _ in range(self.updates_per_step):
+                book.update(torch.cat(wanted), torch.cat(codes))
+
+
+def _counted(stage: Stage) -> tuple[Tensor, Tensor]:
+    """The frames of the items for which a codebook counts, and their codes: [M, d], [M]."""
+    wanted, codes = stage.wanted.detach().transpose(1, 2), stage.codes
+    if stage.kept is not None:
+        wanted, codes = wanted[stage.kept > 0], codes[stage.kept > 0]
+    return wanted.flatten(0, 1), codes.flatten()

@@ -1,38 +1,83 @@
-"""What happens to codewords that nothing chooses."""
+"""What happens to codewords that nothing chooses: callables (codebook, frames [M, D], uniform) that move them in place.
+
+`uniform` is the count that each codeword would have in this step if all were used alike; `frames` is what the codebook
+saw in it.
+"""
 
 import torch
 from torch import Tensor
 
-from telucodec.errors import inside
+from telucodec.errors import above, inside
+from telucodec.quantization.codebook import Codebook
+
+
+class NoRestart:
+    """Dead codewords stay where they are."""
+
+    def __call__(self, book: Codebook, frames: Tensor, uniform: float) -> None:
+        """Move nothing."""
 
 
 class Restart:
     """Move dead codewords onto random frames of the current step.
 
     A codeword is dead when its average count falls below `threshold` of the count it would have if all were used
-    alike. A moved codeword starts with the mean count, so it lives long enough to find frames of its own.
+    alike. A moved codeword starts with that mean count, so it lives long enough to find frames of its own.
 
     Args:
         threshold: fraction of the uniform count, in [0, 1).
 
-    Source: Dhariwal et al. 2020, arXiv:2005.00341, section 3.1 ("random restarts"); the relative threshold is ours.
+    Source: Dhariwal et al. 2020, arXiv:2005.00341, section 3.1 ("random restarts"); the relative threshold as in Mimi.
     """
 
     def __init__(self, *, threshold: float) -> None:
         inside(0, 1, threshold=threshold)
         self.threshold = threshold
 
-    def __call__(self, counts: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, float]:
-        """Pick codewords to move.
+    def __call__(self, book: Codebook, frames: Tensor, uniform: float) -> None:
+        dead, places = pick(book.counts < self.threshold * uniform, frames)
+        book.place(dead, places, uniform)
 
-        Args:
-            counts: average use of each codeword a step, [N].
-            frames: what this codebook saw in this step, [M, D].
 
-        Returns:
-            Indices of the moved codewords [R], their new places [R, D], the count to give each.
-        """
-        uniform = len(frames) / len(counts)
-        dead = torch.nonzero(counts < self.threshold * uniform).flatten()
-        picked = torch.randperm(len(frames), device=frames.device)[: len(dead)]
-        return dead[: len(picked)], frames[picked], uniform
+class AbsoluteRestart:
+    """`Restart` below a fixed count, whatever the sizes of batch and codebook; a moved codeword starts with it.
+
+    Args:
+        threshold: average count below which a codeword is dead, frames a step, > 0.
+
+    Source: EnCodec's `threshold_ema_dead_code`; the starting count as in vector-quantize-pytorch.
+    """
+
+    def __init__(self, *, threshold: float) -> None:
+        above(0, threshold=threshold)
+        self.threshold = threshold
+
+    def __call__(self, book: Codebook, frames: Tensor, uniform: float) -> None:
+        dead, places = pick(book.counts < self.threshold, frames)
+        book.place(dead, places, self.threshold)
+
+
+class OverwrittenRestart(AbsoluteRestart):
+    """`AbsoluteRestart` that moves codewords alone; an EMA codebook's averages put them back where they were.
+
+    Args:
+        threshold: see `AbsoluteRestart`.
+
+    Source: EnCodec's reference code, core_vq.py, `expire_codes_`, and its descendants (audiocraft, NeMo, WavTokenizer).
+    """
+
+    @torch.no_grad()
+    def __call__(self, book: Codebook, frames: Tensor, uniform: float) -> None:
+        dead, places = pick(book.counts < self.threshold, frames)
+        book.codewords[dead] = places
+
+
+def pick(dead: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+    """A different random frame for each dead codeword, as far as there are: [N] of bool, [M, D] -> [R], [R, D].
+
+    >>> pick(torch.tensor([False, True, True]), torch.tensor([[3.0]]))
+    (tensor([1]), tensor([[3.]]))
+    """
+    moved = torch.nonzero(dead).flatten()
+    picked = torch.randperm(len(frames), device=frames.device)[: len(moved)]
+    return moved[: len(picked)], frames[picked]

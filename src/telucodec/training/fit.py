@@ -16,6 +16,7 @@ from telucodec.build import build
 from telucodec.data.module import SpeechData
 from telucodec.disk import holding, write_text
 from telucodec.errors import InputError
+from telucodec.models.pretrained import load_pretrained
 from telucodec.models.stored import CONFIG
 from telucodec.training.callbacks.stop import Stop
 from telucodec.training.callbacks.validation import Validation
@@ -63,6 +64,10 @@ def fit(config: Mapping[str, Any], start: Start, console: Console) -> bool:
     module: CodecTraining = build(config["training"], "training")
     evaluator = build(config["evaluator"], "evaluator")
     data.prepare()
+    if config["init_from"] is not None and start.checkpoint is None:
+        told = load_pretrained(module.codec, Path(str(config["init_from"])).expanduser())
+        module.average.follow(module.codec)
+        console.print(f"starts from {told}", highlight=False, soft_wrap=True)
     step = read_checkpoint(start.checkpoint)["global_step"] if start.checkpoint else 0
     purge = step + 1 if start.checkpoint else 0
     run = Run(

@@ -1,9 +1,9 @@
 """The training step."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
@@ -14,11 +14,12 @@ from torch.optim import Optimizer
 import telucodec
 from telucodec.adversarial.adversary import Adversary
 from telucodec.errors import at_least
-from telucodec.losses.combine import WeightedSum
+from telucodec.losses.combine import Combine
 from telucodec.losses.term import Scored, Terms
 from telucodec.models.codec import Codec
 from telucodec.models.stored import CONFIG_VERSION
 from telucodec.records import Batch, Coded, Step
+from telucodec.training.average import NoAverage
 from telucodec.training.checkpoint import FORMAT, random_states, restore_random_states
 from telucodec.training.player import Player
 
@@ -33,9 +34,10 @@ class CodecTraining(lightning.LightningModule):
         adversary: the discriminators; may be empty.
         terms: what the codec minimises.
         combine: evaluated terms to one scalar.
-        codec_player: how the codec's weights move.
-        adversary_player: how the discriminators' weights move.
+        players: how the weights of "codec" and of "adversary" move.
         accumulate: micro-batches that a batch is split into, to save memory.
+        order: who moves first in a step: [adversary, codec] or [codec, adversary].
+        average: which weights of the codec are measured and saved: the newest, or a running average.
 
     Shape:
         - Batch: audio [B, 1, T].
@@ -47,10 +49,11 @@ class CodecTraining(lightning.LightningModule):
         codec: Codec,
         adversary: Adversary,
         terms: Terms,
-        combine: WeightedSum,
-        codec_player: Player,
-        adversary_player: Player,
+        combine: Combine,
+        players: Mapping[str, Player],
         accumulate: int,
+        order: Sequence[Literal["codec", "adversary"]],
+        average: NoAverage,
     ) -> None:
         super().__init__()
         at_least(1, accumulate=accumulate)
@@ -59,43 +62,67 @@ class CodecTraining(lightning.LightningModule):
             raise ValueError(
                 f"{told}: read discriminators, but none is chosen. Leave them out of loss=[...], or choose one"
             )
+        if terms.taught and not codec.quantizer.has_semantic:
+            raise ValueError(
+                f"{', '.join(terms.taught)}: teaches the semantic part of the latent, which this quantizer has not. "
+                "Choose quantizer=mimi, or leave it out of loss=[...]"
+            )
+        if sorted(order) != ["adversary", "codec"]:
+            raise ValueError(f"order must hold adversary and codec once each, got {list(order)}")
+        if sorted(players) != ["adversary", "codec"]:
+            raise ValueError(f"players must be adversary and codec, got {sorted(players)}")
         self.automatic_optimization = False
         self.codec, self.adversary, self.terms, self.combine = codec, adversary, terms, combine
-        self.players = {"codec": codec_player, "adversary": adversary_player}
-        self.accumulate = accumulate
+        self.players = dict(players)
+        self.accumulate, self.order, self.average = accumulate, tuple(order), average
+        self.average.follow(codec)
+        self.index = 0  # generator updates made before this step
         self.noting = True  # whether the step notes its figures; a callback sets it for the steps that it logs
         self.figures: dict[str, Tensor] = {}  # of the last noted step, on the device: whoever logs them waits for it
         self.idle_since = 0.0  # when the last step and its callbacks ended: from then on the next batch is waited for
         self.revived: dict[str, Any] = {}  # random states of a checkpoint, put back when training starts
 
     def training_step(self, batch: Batch, _: int) -> None:
-        index, parts = self.global_step, batch.audio.chunk(self.accumulate)
-        shared = self.reconstruct(parts[0], index) if len(parts) == 1 else None
+        self.index, parts = self.global_step, batch.audio.chunk(self.accumulate)
+        shared = self.reconstruct(parts[0]) if len(parts) == 1 else None
         self.figures = {}
-        if "adversary" in self._sides() and self.adversary.plays(index):
-            with nullcontext() if shared else self._rehearsal():  # several parts: one graph in memory at a time
-                for part in parts:
-                    step = shared or self.reconstruct(part, index)
-                    with torch.enable_grad():
-                        loss, each = self.adversary.loss(step.target, step.audio)
-                        self._descend(loss, len(part) / len(batch.audio))
-                    self._note({f"adversary/{name}": value for name, value in each.items()}, part, batch)
-            self._move("adversary")
-        evidence = []
+        for side in self.order:
+            if side == "codec":
+                self._play_codec(parts, shared)
+            elif side in self._sides() and self.adversary.plays(self.index):
+                self._play_adversary(parts, shared)
+
+    def _play_adversary(self, parts: Sequence[Tensor], shared: Step | None) -> None:
+        samples = sum(len(part) for part in parts)
+        with nullcontext() if shared else self._rehearsal():  # several parts: one graph in memory at a time
+            for part in parts:
+                step = shared or self.reconstruct(part)
+                with torch.enable_grad():
+                    loss, each = self.adversary.loss(step.target, step.audio)
+                    self._descend(loss, len(part) / samples)
+                self._note({f"adversary/{name}": value for name, value in each.items()}, len(part) / samples)
+        self._move("adversary")
+
+    def _play_codec(self, parts: Sequence[Tensor], shared: Step | None) -> None:
+        samples, evidence = sum(len(part) for part in parts), []
         with self.adversary.frozen():
             for part in parts:
-                step = shared or self.reconstruct(part, index)
+                step = shared or self.reconstruct(part)
                 scored = self.terms(step)
-                self._descend(self.combine(scored, step), len(part) / len(batch.audio))
-                self._note(_values(scored), part, batch)
+                self._descend(self.combine(scored, step), len(part) / samples)
+                self._note(_values(scored), len(part) / samples)
                 evidence.append(step.quantized)
         self._move("codec")
         self.codec.quantizer.update(evidence)
 
-    def reconstruct(self, target: Tensor, index: int) -> Step:
+    def reconstruct(self, target: Tensor) -> Step:
         """One pass through the codec, [B, 1, T]; the adversary listens when it is asked."""
         coded: Coded = self.codec(target)
-        return Step(index, target, coded.audio, coded.encoded, coded.quantized, self.adversary)
+        return Step(self.index, target, coded.audio, coded.encoded, coded.quantized, self.adversary)
+
+    def evaluated(self) -> Codec:
+        """The codec to measure and to save."""
+        return self.average.evaluated(self.codec)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         own = {"format": FORMAT, "config_version": CONFIG_VERSION, "version": telucodec.__version__}
@@ -112,7 +139,11 @@ class CodecTraining(lightning.LightningModule):
         self.idle_since = time.monotonic()
 
     def configure_optimizers(self) -> list[Optimizer]:
-        sides = {"codec": self.codec.parameters(), "adversary": self.adversary.parameters()}
+        terms = ((f"terms.{name}", p) for name, p in self.terms.named_parameters())
+        sides = {
+            "codec": [*self.codec.named_parameters(), *terms],
+            "adversary": list(self.adversary.named_parameters()),
+        }
         return [self.players[name].equip(p) for name, p in sides.items() if name in self._sides()]
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -121,7 +152,7 @@ class CodecTraining(lightning.LightningModule):
         if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
             scaler.unscale_(optimizer)  # fused optimizers unscale while they step, which is too late for clipping
         name = self._sides()[[o.optimizer for o in self._optimizers()].index(optimizer)]
-        self.figures[f"gradient_norm/{name}"] = self.players[name].prepare(optimizer, self.global_step)
+        self.figures[f"gradient_norm/{name}"] = self.players[name].prepare(optimizer, self.index)
 
     def learning_rates(self) -> dict[str, float]:
         """The learning rate in force for each player."""
@@ -134,13 +165,14 @@ class CodecTraining(lightning.LightningModule):
     def _move(self, name: str) -> None:
         optimizer = self._optimizers()[self._sides().index(name)]
         if name == "codec":
+            self.average.before_step(self.codec)
             optimizer.step()
+            self.average.after_step(self.codec)
         else:  # the same path through strategy and precision, but not counted by Lightning
             self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)
         optimizer.zero_grad()
 
-    def _note(self, values: dict[str, Tensor], part: Tensor, batch: Batch) -> None:
-        share = len(part) / len(batch.audio)
+    def _note(self, values: dict[str, Tensor], share: float) -> None:
         if self.noting:
             self.figures |= {k: self.figures.get(k, 0) + v.detach() * share for k, v in values.items()}
 

@@ -1,6 +1,7 @@
 """One side of the game: how its weights are moved."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
 
 import torch
 from torch import Tensor, nn
@@ -17,18 +18,34 @@ class Player:
         optimizer: builds the optimizer from parameters.
         schedule: factor on the learning rate by step.
         clip_norm: upper bound of the gradient's Euclidean norm over all parameters, > 0; null leaves it alone.
+        groups: pattern of parameter names (* stands for anything) -> values of the optimizer for these parameters
+            alone, for example {"output*": {"lr": 1e-3}}; the first pattern that fits counts.
     """
 
-    def __init__(self, *, optimizer: Callable[..., Optimizer], schedule: Constant, clip_norm: float | None) -> None:
+    def __init__(
+        self,
+        *,
+        optimizer: Callable[..., Optimizer],
+        schedule: Constant,
+        clip_norm: float | None,
+        groups: Mapping[str, Mapping[str, float]],
+    ) -> None:
         if clip_norm is not None and not clip_norm > 0:
             raise ValueError(f"clip_norm must be > 0 or null, got {clip_norm}")
-        self.optimizer, self.schedule, self.clip_norm = optimizer, schedule, clip_norm
+        self.optimizer, self.schedule, self.clip_norm, self.groups = optimizer, schedule, clip_norm, groups
 
-    def equip(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
-        """Build the optimizer; each group remembers the learning rate that the schedule multiplies."""
+    def equip(self, parameters: Iterable[tuple[str, nn.Parameter]]) -> Optimizer:
+        """Build the optimizer of named parameters; each group remembers the learning rate that the schedule multiplies.
+
+        Raises:
+            InputError: the optimizer refuses a value, or a pattern fits no parameter.
+        """
+        named = {name: parameter for name, parameter in parameters if parameter.requires_grad}
         try:
-            optimizer = self.optimizer(list(parameters))
-        except ValueError as error:
+            optimizer = self.optimizer(self._grouped(named))
+        except (ValueError, TypeError) as error:
+            if isinstance(error, InputError):
+                raise
             raise InputError(f"optimizer: {error}. See `telucodec train --cfg` for its values.") from None
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
@@ -45,3 +62,29 @@ class Player:
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         limit = float("inf") if self.clip_norm is None else self.clip_norm
         return torch.nn.utils.clip_grad_norm_(parameters, limit)
+
+    def _grouped(self, named: Mapping[str, nn.Parameter]) -> list[dict[str, object]]:
+        chosen = {name: next((p for p in self.groups if fnmatchcase(name, p)), None) for name in named}
+        for pattern in self.groups:
+            if pattern not in chosen.values():
+                raise InputError(
+                    f"parameter_groups: '{pattern}' fits no parameter of its own. Names look like "
+                    f"{', '.join(list(named)[-3:])}; * stands for anything."
+                )
+        members = {key: [p for name, p in named.items() if chosen[name] == key] for key in (None, *self.groups)}
+        own = {key: self._own(key) for key in self.groups}
+        return [{"params": found, **own.get(str(key), {})} for key, found in members.items() if found]
+
+    def _own(self, pattern: str) -> dict[str, float]:
+        values = self.groups[pattern]
+        if not isinstance(values, Mapping) or not values:
+            raise InputError(
+                f"parameter_groups: '{pattern}' needs values of the optimizer, for example {{lr: 1e-3}}, got {values}."
+            )
+        known = set(self.optimizer([nn.Parameter(torch.zeros(1))]).defaults)
+        if unknown := [key for key in values if key not in known]:
+            raise InputError(
+                f"parameter_groups: '{pattern}' gives {unknown[0]}, but the optimizer's values are "
+                f"{', '.join(sorted(known))}."
+            )
+        return dict(values)

@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 
 from rich.table import Table
@@ -41,7 +42,8 @@ def start_table(run: Run, codec: Codec) -> Table:
     table = Table("run", str(run.folder), show_edge=False)
     table.add_row("codec", f"{size:.2f} M parameters, {cost}")
     table.add_row("rate", f"{codec.bitrate:.2f} kbit/s: {rate:g} frames/s (hop {codec.hop_length}), {bits:g} bits each")
-    table.add_row("receptive field", f"{field} samples, {1000 * field / codec.sample_rate:.0f} ms")
+    reach = f"{field:.0f} samples, {1000 * field / codec.sample_rate:.0f} ms" if isfinite(field) else "unbounded"
+    table.add_row("receptive field", reach)
     table.add_row("speech", f"{hours * 60:.1f} minutes in {len(train)} utterances ({run.data.manifest.path})")
     table.add_row("steps", f"{run.max_steps}, {run.data.steps_per_epoch:.1f} an epoch; {heard:.2f} hours heard in all")
     return table

@@ -24,7 +24,7 @@ def summarise(run: Run, module: CodecTraining, step: int, overrides: Sequence[st
     rest = [key for key in final if key.startswith(("val/", "codebook/"))]
     summary: dict[str, Any] = {"final": {key: final[key] for key in dict.fromkeys([*FINAL, *rest]) if key in final}}
     if any(entry.split == "test" for entry in run.data.manifest.entries):
-        assessment, utterances = Assessment(module.codec, run.evaluator), run.data.utterances("test")
+        assessment, utterances = Assessment(module.evaluated(), run.evaluator), run.data.utterances("test")
         for index in range(len(utterances)):
             assessment.hear(utterances[index])
         summary["test"] = keyed(assessment.summary(), "test")

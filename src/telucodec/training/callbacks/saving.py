@@ -37,6 +37,6 @@ class Saving(Callback):
                 "optimizer.lr or the weight of a loss. What was saved before is kept."
             )
         trainer.save_checkpoint(self.folder / "checkpoints" / f"step-{step:09d}.ckpt")
-        save_codec(pl_module.codec, self.folder)
+        save_codec(pl_module.evaluated(), self.folder)
         for old in sorted((self.folder / "checkpoints").glob("step-*.ckpt"))[: -self.keep]:
             old.unlink()

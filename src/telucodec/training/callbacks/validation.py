@@ -45,7 +45,7 @@ class Validation(Callback):
         due = step % self.every == 0 or step == trainer.max_steps
         if not due or self.run.record.row_at("val/snr", step).get("step") == step:
             return
-        assessment, examples = Assessment(module.codec, self.run.evaluator), []
+        assessment, examples = Assessment(module.evaluated(), self.run.evaluator), []
         for index in range(len(self.utterances)):
             if self.run.stop.heed(trainer):
                 return

@@ -1,0 +1,100 @@
+"""Choices that do not go together: which of the overlays and presets are to blame."""
+
+import re
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from telucodec.build import check
+from telucodec.cli.compose import compose_checked, compose_config, leaves
+from telucodec.errors import InputError
+
+Flat = dict[str, Any]
+
+
+def refuse_contradictions(overrides: Sequence[str], config_dir: Path | None) -> None:
+    """Refuse overlays that undo each other: what one sets, another sets to something else.
+
+    Raises:
+        InputError: the message names both and the key.
+    """
+    chosen, rest = chosen_overlays(overrides), without(overrides)
+    if len(chosen) < 2:
+        return
+    base = _flat(rest, config_dir)
+    alone = {name: _changes(base, _flat([*rest, f"ablation=[{name}]"], config_dir)) for name in chosen}
+    for pair in combinations(chosen, 2):
+        try:
+            both = _flat([*rest, f"ablation=[{','.join(pair)}]"], config_dir)
+        except InputError as error:  # Hydra refuses two values of one group
+            key = re.search(r"Multiple values for ([\w@./]+?)\.? ", str(error))
+            raise _contradiction(pair, key[1].rpartition("@")[2] if key else str(error)) from None
+        for name in pair:
+            lost = next((key for key, value in alone[name].items() if both.get(key) != value), None)
+            if lost is not None:
+                raise _contradiction(pair, lost)
+
+
+def blame(error: InputError, overrides: Sequence[str], config_dir: Path | None) -> InputError:
+    """The error, with the names of the overlay and the preset without which there would be none."""
+    preset = next((o.partition("=")[2] for o in overrides if o.startswith("experiment=")), "")
+    base = f"experiment={preset}" if preset not in ("", "null") else "the other choices"
+    if _builds(overrides, config_dir):
+        return error  # something else is wrong
+    chosen = chosen_overlays(overrides)
+    for name in chosen:
+        rest = [other for other in chosen if other != name]
+        if _builds([*without(overrides), *([f"ablation=[{','.join(rest)}]"] if rest else [])], config_dir):
+            others = f" with ablation={','.join(rest)}" if rest else ""
+            return InputError(f"ablation={name} does not fit {base}{others}: {error}")
+    others = [o for o in overrides if not o.startswith(("experiment=", "ablation="))]
+    if not chosen and preset and others and _builds([f"experiment={preset}"], config_dir):
+        return InputError(f"experiment={preset} and {' '.join(others)} do not go together: {error}")
+    return error
+
+
+def chosen_overlays(overrides: Sequence[str]) -> list[str]:
+    """The ablations that a command line picks.
+
+    >>> chosen_overlays(["seed=1", "ablation=[tanh,snake]"]), chosen_overlays(["ablation=tanh"])
+    (['tanh', 'snake'], ['tanh'])
+    """
+    for override in OverridesParser.create().parse_overrides([o for o in overrides if o.startswith("ablation=")]):
+        value = override.value()
+        return [str(name) for name in value] if isinstance(value, list) else [] if value is None else [str(value)]
+    return []
+
+
+def without(overrides: Sequence[str]) -> list[str]:
+    """The overrides but for the choice of ablations."""
+    return [override for override in overrides if not override.startswith("ablation=")]
+
+
+def _flat(overrides: Sequence[str], config_dir: Path | None) -> Flat:
+    plain = OmegaConf.to_container(compose_checked(overrides, config_dir), resolve=False)
+    return {key: value for key, value in leaves(plain) if not isinstance(value, dict) or not value}
+
+
+def _changes(base: Flat, arm: Flat) -> Flat:
+    return {key: arm.get(key) for key in dict.fromkeys([*base, *arm]) if base.get(key) != arm.get(key)}
+
+
+def _contradiction(pair: tuple[str, str], key: str) -> InputError:
+    told = f"ablation: '{pair[0]}' and '{pair[1]}' contradict each other: both change {key}"
+    return InputError(f"{told}. Leave one of them out.")
+
+
+def _builds(overrides: Sequence[str], config_dir: Path | None) -> bool:
+    from telucodec.build import build
+
+    try:
+        training = compose_config(overrides, config_dir)["training"]
+        check(training, "training")
+        build(training, "training")
+    except InputError:
+        return False
+    return True
