@@ -82,6 +82,12 @@ def test_a_preset_trains(name):
     assert_it_learned(*train_two_steps([f"experiment={name}"]))
 
 
+@pytest.mark.parametrize("preset", ["s003", "dac_16k"])
+def test_an_added_stage_leaves_the_presets_own_in_place(preset):
+    before, after = flat(f"experiment={preset}"), flat(f"experiment={preset}", "ablation=[remove_mean]")
+    assert {key for key in {*before, *after} if before.get(key) != after.get(key)} == {"output.centre._target_"}
+
+
 def test_all_rows_of_the_list_of_switches_are_there(capsys):
     assert main(["fixes", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
@@ -257,7 +263,7 @@ def test_any_two_ablations_compose_or_both_are_named():
         try:
             refuse_contradictions([f"ablation=[{first},{second}]"], None)
             config = compose_config([f"ablation=[{first},{second}]"], None)
-            build(small(config["training"]), "training")
+            build(small(config["training"]), "training").configure_optimizers()
         except InputError as error:
             refused += 1
             told = str(blame(error, [f"ablation=[{first},{second}]"], None))
@@ -270,6 +276,18 @@ def test_any_two_ablations_compose_or_both_are_named():
     ("overrides", "parts"),
     [
         (["experiment=dac_16k", "ablation=[scale_2_5]"], ["ablation=scale_2_5", "experiment=dac_16k", "output.scale"]),
+        (
+            ["experiment=s000", "ablation=[commitment_5]"],
+            ["ablation=commitment_5", "changes nothing", "experiment=s000"],
+        ),
+        (["quantizer=fsq", "ablation=[no_restart]"], ["ablation=no_restart", "changes nothing", "quantizer=fsq"]),
+        (
+            ["experiment=encodec_16k", "ablation=[feature_relative]"],
+            ["ablation=feature_relative", "experiment=encodec_16k"],
+        ),
+        (["ablation=[no_scale,scale_own_rate]"], ["no_scale", "scale_own_rate"]),
+        (["parameter_groups={output*:{lr:1e-3}}"], ["+parameter_groups="]),
+        (["training.accumulate=2", "training.order=[codec,adversary]"], ["accumulate 2", "order"]),
         (["experiment=s003", "encoder.dim=32", "quantizer.dim=64"], ["quantizer", "width 64", "encoder", "of 32"]),
         (["encoder.strides=[3,3,37]"], ["333", "16000", "nearest"]),
         (["experiment=mimi_16k", "teacher=wavlm"], ["teacher=wavlm", "no such choice"]),

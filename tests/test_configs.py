@@ -87,7 +87,7 @@ def test_member(group, member):
         return
     module = toy_module(*chosen)
     target = torch.from_numpy(voices(0, 0.064))[None].repeat(2, 1, 1)
-    step = module.reconstruct(target)
+    step = module.reconstruct(target, 1.0)
     module.combine(module.terms(step), step).backward()
     gradients = [p.grad for p in module.codec.parameters() if p.grad is not None]
     assert gradients

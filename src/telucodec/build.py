@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 from telucodec.errors import InputError
 
 ROOMS = ("nn", "quantization", "adversarial", "losses", "metrics", "data", "models", "training")
+PICKED = ("terms.terms", "discriminators", "stages", "metrics")  # where parts are picked from a group by name
 ALLOWED = (*(f"telucodec.{room}." for room in ROOMS), "torch.optim.")
 
 
@@ -44,6 +45,11 @@ def check(node: Any, path: str) -> None:
     Raises:
         InputError: as `build`.
     """
+    if isinstance(node, Mapping) and "_target_" in node and path.endswith(PICKED):
+        raise InputError(
+            f"{path}: names a class where a list of named parts belongs. Begin the file with a line like "
+            "`# @package loss.NAME` (or output, discriminator, metric)."
+        )
     if isinstance(node, Mapping) and "_target_" not in node and _has_target(node):
         for key, child in node.items():
             if isinstance(child, Mapping) and "_target_" not in child:

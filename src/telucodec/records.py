@@ -76,6 +76,7 @@ class Step:
     encoded: "Tensor"  # [B, D, F]
     quantized: Quantized
     judge: Callable[["Tensor"], Verdict] = field(repr=False)
+    share: float = 1.0  # of the step's batch that this is: less than 1 for micro-batches
 
     @cached_property
     def fake(self) -> Verdict:

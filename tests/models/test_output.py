@@ -10,7 +10,7 @@ from conftest import config
 from telucodec.build import build
 from telucodec.models.level import AsItIs, Transmitted
 from telucodec.models.output import Clamp, FixedScale, LogOutputScale, Output, OutputScale, PostNet, RemoveMean
-from telucodec.nn.norm import BatchStatistics, NoChannelNorm
+from telucodec.nn.norm import BatchStatistics, NoChannelNorm, no_norm
 
 
 def test_scales_by_hand():
@@ -54,14 +54,14 @@ def test_remove_mean_by_hand():
 
 def test_post_net_is_two_convolutions_around_a_tanh():
     torch.manual_seed(0)
-    net = PostNet(width=4, kernel_size=5, norm=NoChannelNorm)
+    net = PostNet(width=4, kernel_size=5, channel_norm=NoChannelNorm, norm=no_norm, bias=True)
     x = torch.randn(2, 1, 31)
     inner = F.conv1d(x, net.rise.weight, net.rise.bias, padding=2).tanh()
     torch.testing.assert_close(net(x), F.conv1d(inner, net.fall.weight, net.fall.bias, padding=2))
-    normed = PostNet(width=4, kernel_size=5, norm=BatchStatistics)
+    normed = PostNet(width=4, kernel_size=5, channel_norm=BatchStatistics, norm=no_norm, bias=True)
     torch.testing.assert_close(normed(x), normed(5 * x), atol=1e-3, rtol=0)  # its statistics take the level away
     with pytest.raises(ValueError, match="must be odd, got 4"):
-        PostNet(width=4, kernel_size=4, norm=NoChannelNorm)
+        PostNet(width=4, kernel_size=4, channel_norm=NoChannelNorm, norm=no_norm, bias=True)
 
 
 STEP = 80 / 63  # dB between two levels of 6 bits down to -80 dBFS

@@ -52,7 +52,7 @@ def compose_checked(overrides: Sequence[str], config_dir: Path | None) -> DictCo
     """
     if config_dir is not None and not config_dir.is_dir():
         raise InputError(f"--config-dir {config_dir}: no such folder.")
-    search = [f"hydra.searchpath=[file://{config_dir.resolve()}]"] if config_dir else []
+    search = [f"hydra.searchpath=['file://{config_dir.resolve()}']"] if config_dir else []
     try:
         cfg = _compose([*search, *overrides])
         _refuse_unread(cfg)
@@ -167,6 +167,8 @@ def _unknown_key(error: ConfigCompositionException, choices: Sequence[str]) -> s
     except (OmegaConfBaseException, HydraException):  # one of the choices is wrong too: the plain keys must do
         chosen = _default()
     keys = [path for path, _ in leaves(OmegaConf.to_container(chosen, resolve=False))]
+    if key in keys:
+        return f"{key}: what is in the braces is not there yet. Write +{key}={{...}}, in quotes for the shell."
     return f"{key}: there is no such key. {_nearest_key(key, keys)}"
 
 

@@ -10,23 +10,31 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from telucodec.build import check
-from telucodec.cli.compose import compose_checked, compose_config, leaves
+from telucodec.cli.compose import compose_checked, compose_config, conf_dir, leaves
 from telucodec.errors import InputError
+from telucodec.study.overlays import read_overlay
 
 Flat = dict[str, Any]
+# what a run is made of: the other keys are read through these
+READ = (
+    "training", "loader", "level", "evaluator", "trainer", "callback", "max_steps", "resume", "init_from", "seed",
+)  # fmt: skip
 
 
 def refuse_contradictions(overrides: Sequence[str], config_dir: Path | None) -> None:
-    """Refuse overlays that undo each other: what one sets, another sets to something else.
+    """Refuse overlays that do not do what they say: beside each other, or in the chosen preset.
 
     Raises:
-        InputError: the message names both and the key.
+        InputError: two overlays undo each other, or one changes more than it declares or nothing at all; the message
+            names both sides and the key.
     """
     chosen, rest = chosen_overlays(overrides), without(overrides)
-    if len(chosen) < 2:
+    if not chosen:
         return
     base = _flat(rest, config_dir)
     alone = {name: _changes(base, _flat([*rest, f"ablation=[{name}]"], config_dir)) for name in chosen}
+    for name, changes in alone.items():
+        _hold_to_its_word(name, changes, rest, config_dir)
     for pair in combinations(chosen, 2):
         try:
             both = _flat([*rest, f"ablation=[{','.join(pair)}]"], config_dir)
@@ -39,6 +47,25 @@ def refuse_contradictions(overrides: Sequence[str], config_dir: Path | None) -> 
                 raise _contradiction(pair, lost)
 
 
+def _hold_to_its_word(name: str, changes: Flat, rest: Sequence[str], config_dir: Path | None) -> None:
+    path = conf_dir() / "ablation" / f"{name}.yaml"
+    declared = read_overlay(path).changes if path.exists() else ()  # a user's own may say nothing
+    more = [key for key in changes if declared and not any(key == c or key.startswith(f"{c}.") for c in declared)]
+    beside = _company(rest)
+    if more:
+        raise InputError(
+            f"ablation={name} does not fit {beside}: it is made for the default's lists, and here it would also change "
+            f"{more[0]}. Set what it is about yourself ({', '.join(declared)}), see `telucodec train --cfg`."
+        )
+    read = [compose_config([*rest, *arm], config_dir) for arm in ([], [f"ablation=[{name}]"])]
+    if all(read[0][key] == read[1][key] for key in READ):
+        raise InputError(f"ablation={name} changes nothing beside {beside}: it would be the same run twice.")
+
+
+def _company(rest: Sequence[str]) -> str:
+    return " ".join(o for o in rest if not o.startswith(("seed=", "name=", "run_root="))) or "the defaults"
+
+
 def blame(error: InputError, overrides: Sequence[str], config_dir: Path | None) -> InputError:
     """The error, with the names of the overlay and the preset without which there would be none."""
     preset = next((o.partition("=")[2] for o in overrides if o.startswith("experiment=")), "")
@@ -49,8 +76,8 @@ def blame(error: InputError, overrides: Sequence[str], config_dir: Path | None) 
     for name in chosen:
         rest = [other for other in chosen if other != name]
         if _builds([*without(overrides), *([f"ablation=[{','.join(rest)}]"] if rest else [])], config_dir):
-            others = f" with ablation={','.join(rest)}" if rest else ""
-            return InputError(f"ablation={name} does not fit {base}{others}: {error}")
+            company = f" with ablation={','.join(rest)}" if rest else ""
+            return InputError(f"ablation={name} does not fit {base}{company}: {error}")
     others = [o for o in overrides if not o.startswith(("experiment=", "ablation="))]
     if not chosen and preset and others and _builds([f"experiment={preset}"], config_dir):
         return InputError(f"experiment={preset} and {' '.join(others)} do not go together: {error}")
@@ -94,7 +121,7 @@ def _builds(overrides: Sequence[str], config_dir: Path | None) -> bool:
     try:
         training = compose_config(overrides, config_dir)["training"]
         check(training, "training")
-        build(training, "training")
+        build(training, "training").configure_optimizers()
     except InputError:
         return False
     return True

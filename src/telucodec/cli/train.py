@@ -23,7 +23,7 @@ examples:
   telucodec train                                           the embedded default: synthetic Telugu, minutes on a CPU
   telucodec train data=folder data.root=~/recordings        16 kHz mono WAV or FLAC files, used in place
   telucodec train data=manifest data.manifest=DEST/manifest.jsonl
-  telucodec train experiment=dac_16k trainer=gpu           a published recipe; s003, s001, s002, s000, s004: the documents'
+  telucodec train experiment=dac_16k trainer=gpu           a published recipe (s003, s001, ...: a document's)
   telucodec train experiment=dac_16k init_from=FOLDER      fine-tune DAC, EnCodec or Mimi as transformers saves them
   telucodec train quantizer.n_q=4 'output=[scale,tanh]' loss.mel.weight=3
   telucodec train 'ablation=[no_restart]'                   one fix turned off; `telucodec fixes` lists them
@@ -59,8 +59,7 @@ def run(options: argparse.Namespace) -> int:
         from telucodec.study.launch import launch
 
         jobs = list(sweep(options.overrides, options.config_dir))
-        for job in jobs:
-            refuse_contradictions(job, options.config_dir)
+        _refuse_jobs(jobs, options.config_dir)
         configs = [compose_config(job, options.config_dir) for job in jobs]
         if options.cfg:
             sys.stdout.write(yaml.safe_dump_all(configs, sort_keys=False, allow_unicode=True))
@@ -93,7 +92,10 @@ def _train(config: dict[str, Any], options: argparse.Namespace) -> int:
         if fit(config, start, console):
             return 0
     except InputError as error:
-        raise blame(InputError(own_names(str(error))), options.overrides, options.config_dir) from None
+        wrong = InputError(own_names(str(error)))
+        rows = folder / "metrics.jsonl"
+        began = rows.exists() and rows.stat().st_size > 0
+        raise (wrong if began else blame(wrong, options.overrides, options.config_dir)) from None
     except KeyboardInterrupt:
         pass
     finally:
@@ -106,6 +108,19 @@ def _train(config: dict[str, Any], options: argparse.Namespace) -> int:
         told = f"\nstopped; saved is {saved}. Continue with:\n  {shlex.join([*again, f'resume={folder}'])}"
         console.print(told, highlight=False, soft_wrap=True)
     return 130
+
+
+def _refuse_jobs(jobs: Sequence[Sequence[str]], config_dir: Path | None) -> None:
+    from telucodec.cli.contradictions import refuse_contradictions
+
+    refused = []
+    for job in jobs:
+        try:
+            refuse_contradictions(job, config_dir)
+        except InputError as error:
+            refused.append(str(error))
+    if refused:
+        raise InputError(f"{len(refused)} of {len(jobs)} jobs make no sense:\n  " + "\n  ".join(refused))
 
 
 def check_top(config: dict[str, Any]) -> None:

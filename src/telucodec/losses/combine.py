@@ -44,13 +44,13 @@ class GradientBalancer(Combine):
 
         sum_i total_norm * w_i / sum(w) * g_i / <|g_i|>
 
-    over the terms that the codec reaches through the audio, with <> a running average over calls that starts at the
+    over the terms that the codec reaches through the audio, with <> a running average over steps that starts at the
     first norm. Terms that it reaches through another tensor are added as a plain weighted sum, those of weight 0 stay
     out. The scalar's own value means nothing.
 
-    The average moves once a call, that is once a micro-batch. With k micro-batches a step and `per_batch_item`, an
-    item's share of the gradient is 1/k of what it is with one. A norm that is not finite is left out of the average.
-    Not for float16 audio, where the gradient of a mean over samples underflows.
+    A micro-batch counts by its share of the batch: with `per_batch_item` a batch may be split without changing the
+    gradient of an item, but for the running average, which then moves in several small steps. A norm that is not finite
+    is left out of the average. Not for float16 audio, where the gradient of a mean over samples underflows.
 
     Args:
         total_norm: norm of the whole gradient if all terms point the same way, > 0.
@@ -82,16 +82,19 @@ class GradientBalancer(Combine):
         direction = torch.zeros_like(step.audio, dtype=torch.float32)
         for name, s in here.items():
             gradient = torch.autograd.grad(s.value, step.audio, retain_graph=True)[0].float()
-            direction += gradient * (self.total_norm * s.weight / whole / (self._average(name, gradient) + self.floor))
-        balanced = (step.audio.float() * direction).sum()
+            average = self._average(name, gradient, step.share)
+            direction += gradient * (self.total_norm * s.weight / whole / (average + self.floor))
+        # losses of micro-batches are weighed by their share: an item's norm is the same however the batch is split
+        balanced = (step.audio.float() * direction).sum() / (step.share if self.per_batch_item else 1.0)
         return torch.stack([balanced, *rest]).sum()
 
-    def _average(self, name: str, gradient: Tensor) -> Tensor:
+    def _average(self, name: str, gradient: Tensor, share: float) -> Tensor:
         norm = gradient.flatten(1).norm(dim=1).mean() if self.per_batch_item else gradient.norm()
         finite = norm.isfinite()
         before, count = (past.get(name, torch.zeros_like(norm)).to(norm) for past in (self.sums, self.counts))
-        self.sums[name] = torch.where(finite, before * self.decay + norm, before)
-        self.counts[name] = torch.where(finite, count * self.decay + 1, count)
+        decay = self.decay**share
+        self.sums[name] = torch.where(finite, before * decay + norm * share, before)
+        self.counts[name] = torch.where(finite, count * decay + share, count)
         return self.sums[name] / self.counts[name]
 
     def get_extra_state(self) -> dict[str, Any]:

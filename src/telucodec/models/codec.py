@@ -1,6 +1,6 @@
 """Encoder, quantizer, decoder and output stage."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import NamedTuple
 
@@ -68,6 +68,12 @@ class Codec(nn.Module):
         encoded = self._encoded(audio, level)
         quantized = self.quantizer(encoded)
         return Coded(self._decoded(quantized.latent, level, audio.shape[-1]), encoded, quantized)
+
+    @torch.no_grad()
+    def acquaint(self, parts: Sequence[Tensor]) -> None:
+        """Let codebooks that have not begun start from a whole batch that comes in parts, each [B, 1, T]."""
+        if not self.quantizer.begun:
+            self.quantizer(torch.cat([self._encoded(part, self.loudness(part)) for part in parts]))
 
     def encode(self, audio: Tensor) -> Codes:
         """Audio [B, 1, T] to codes."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from telucodec.errors import above, at_least
+from telucodec.nn.conv import Norm
 
 
 class OutputScale(nn.Module):
@@ -114,7 +115,9 @@ class PostNet(nn.Module):
     Args:
         width: channels between the two, >= 1.
         kernel_size: of both, odd.
-        norm: builds the norm between them from its width, see telucodec.nn.norm.
+        channel_norm: builds the norm between them from its width, see telucodec.nn.norm.
+        norm: wraps each convolution, see telucodec.nn.norm.
+        bias: whether the last convolution has an offset.
 
     Shape:
         - Input: [B, 1, T]. Output: the same.
@@ -122,14 +125,16 @@ class PostNet(nn.Module):
     Source: the post-net of Shen et al. 2018, arXiv:1712.05884, cut down to what the seed documents quote.
     """
 
-    def __init__(self, *, width: int, kernel_size: int, norm: Callable[[int], nn.Module]) -> None:
+    def __init__(
+        self, *, width: int, kernel_size: int, channel_norm: Callable[[int], nn.Module], norm: Norm, bias: bool
+    ) -> None:
         super().__init__()
         at_least(1, width=width, kernel_size=kernel_size)
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size of the post-net must be odd, got {kernel_size}")
-        self.rise = nn.Conv1d(1, width, kernel_size, padding=kernel_size // 2)
-        self.norm = norm(width)
-        self.fall = nn.Conv1d(width, 1, kernel_size, padding=kernel_size // 2)
+        self.rise = norm(nn.Conv1d(1, width, kernel_size, padding=kernel_size // 2))
+        self.norm = channel_norm(width)
+        self.fall = norm(nn.Conv1d(width, 1, kernel_size, padding=kernel_size // 2, bias=bias))
 
     def forward(self, audio: Tensor) -> Tensor:
         y: Tensor = self.fall(self.norm(self.rise(audio)).tanh())

@@ -26,3 +26,14 @@ def truncated_normal(module: nn.Module, *, std: float) -> nn.Module:
     if module.bias is not None:
         nn.init.zeros_(module.bias)
     return module
+
+
+@torch.no_grad()
+def zero_bias(module: nn.Module) -> nn.Module:
+    """Leave weights as PyTorch makes them; biases of convolutions (not of transposed ones) start at zero.
+
+    Source: the published code of Kumar et al. 2023, arXiv:2306.06546, as it runs.
+    """
+    if isinstance(module, nn.Conv1d) and module.bias is not None:
+        nn.init.zeros_(module.bias)
+    return module

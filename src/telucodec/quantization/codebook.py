@@ -70,7 +70,7 @@ class Codebook(nn.Module):
 
     def forward(self, wanted: Tensor) -> tuple[Tensor, Tensor]:
         frames = wanted.detach().transpose(1, 2).flatten(0, 1)
-        if self.training and not self._is_ready():
+        if self.training and not self.is_ready():
             self._initialise(frames)
         codes = self.find(frames).view(len(wanted), -1)
         return self.lookup(codes), codes
@@ -93,6 +93,8 @@ class Codebook(nn.Module):
         """
         counts = torch.bincount(codes, minlength=len(self.counts)).to(self.counts.dtype)
         frames = self.ranks.pool(len(wanted), counts)
+        if not frames:
+            return  # dropped in the whole step: nothing to learn, nothing to forget
         self.counts.lerp_(counts, 1 - self.decay)
         self.restart(self, wanted.float(), frames / len(counts))
         self.ranks.agree(*self.state())
@@ -106,7 +108,8 @@ class Codebook(nn.Module):
         """What the processes of one run agree on."""
         return self.codewords, self.counts
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Whether the codewords have begun."""
         self._initialised = self._initialised or bool(self.ready)
         return self._initialised
 
@@ -183,6 +186,8 @@ class EMACodebook(Codebook):
         before, wanted = self.codewords.clone(), wanted.float()
         counts, sums = tally(self.ema_input(wanted, before, codes), codes, len(self.counts))
         frames = self.ranks.pool(len(wanted), counts, sums)
+        if not frames:
+            return  # dropped in the whole step: nothing to learn, nothing to forget
         self.counts.lerp_(counts, 1 - self.decay)
         self.sums.lerp_(sums, 1 - self.decay)
         self.restart(self, wanted, frames / len(counts))

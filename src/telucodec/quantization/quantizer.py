@@ -2,10 +2,18 @@
 
 import math
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
 from telucodec.records import Quantized
+
+
+@runtime_checkable
+class Beginning(Protocol):
+    """What starts from the first frames that it sees in training mode."""
+
+    def is_ready(self) -> bool: ...
 
 
 class Quantizer(nn.Module):
@@ -31,6 +39,11 @@ class Quantizer(nn.Module):
     def bits_per_frame(self) -> float:
         """Bits that the codes of one frame take at a fixed length each."""
         return self.n_q * math.log2(self.codebook_size)
+
+    @property
+    def begun(self) -> bool:
+        """Whether its codebooks have their first codewords; what has none always has."""
+        return all(book.is_ready() for book in self.modules() if isinstance(book, Beginning))
 
     @property
     def has_semantic(self) -> bool:

@@ -39,6 +39,9 @@ def read_overlay(path: Path) -> Overlay:
     missing = [field for field in FIELDS if field not in found]
     if missing:
         raise InputError(f"{path}: its header lacks '# {missing[0]}: ...' (an ablation needs {', '.join(FIELDS)}).")
+    wrong = [key for key in re.split(r",\s*", found["key"]) if not re.fullmatch(r"([A-Za-z]+|[\d.]+\.)\d+", key)]
+    if wrong:
+        raise InputError(f"{path}: its key '{wrong[0]}' is none: a row is named like A1, Q6 or 3.5.1; yours like X1.")
     keys, changes = (tuple(re.split(r",\s*", found[field])) for field in ("key", "changes"))
     return Overlay(path.stem, keys, found["fix"], found["source"], found["owner"], found["expect"], changes)
 
@@ -56,7 +59,7 @@ def sort_key(key: str) -> tuple[int, str, int]:
     ['A2', 'A10', 'L1', '3.5.1']
     """
     letters, number = re.fullmatch(r"(.*?)(\d+)", key).groups()  # type: ignore[union-attr]
-    return ("ALQDT".find(letters) if len(letters) == 1 else len("ALQDT"), letters, int(number))
+    return ("ALQDT".index(letters) if letters in tuple("ALQDT") else len("ALQDT"), letters, int(number))
 
 
 def notes(preset: Path) -> dict[str, str]:

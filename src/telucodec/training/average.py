@@ -3,7 +3,7 @@
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from telucodec.errors import inside
 from telucodec.models.codec import Codec
@@ -41,16 +41,22 @@ class WeightAverage(NoAverage):
     Shape:
         - Holds one tensor for each of the codec's.
 
+    The average begins with the weights of its first update.
+
     Source: Polyak and Juditsky 1992; exponential form as in the training of Defossez et al. 2022, arXiv:2210.13438.
     """
+
+    started: Tensor
 
     def __init__(self, *, decay: float) -> None:
         super().__init__()
         inside(0, 1, decay=decay)
         self.decay = decay
+        self.register_buffer("started", torch.tensor(False))
 
     def follow(self, codec: Codec) -> None:
         self.codec = copy.deepcopy(codec).requires_grad_(False)
+        self.started.fill_(False)
 
     def after_step(self, codec: Codec) -> None:
         self._update(codec)
@@ -63,8 +69,10 @@ class WeightAverage(NoAverage):
 
     @torch.no_grad()
     def _update(self, codec: Codec) -> None:
+        decay = torch.where(self.started, self.decay, 0.0)  # the first weights are taken whole: codewords begin late
         for ours, theirs in zip(self.codec.parameters(), codec.parameters(), strict=True):
-            ours.lerp_(theirs, 1 - self.decay)
+            ours.lerp_(theirs, 1 - decay)
+        self.started.fill_(True)
 
 
 class EarlyWeightAverage(WeightAverage):

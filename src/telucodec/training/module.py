@@ -69,6 +69,11 @@ class CodecTraining(lightning.LightningModule):
             )
         if sorted(order) != ["adversary", "codec"]:
             raise ValueError(f"order must hold adversary and codec once each, got {list(order)}")
+        if accumulate > 1 and order[0] == "codec":
+            raise ValueError(
+                f"accumulate {accumulate} needs the adversary to move first: with order [codec, adversary] it would "
+                "judge a codec that has moved in between. Leave one of the two"
+            )
         if sorted(players) != ["adversary", "codec"]:
             raise ValueError(f"players must be adversary and codec, got {sorted(players)}")
         self.automatic_optimization = False
@@ -84,7 +89,9 @@ class CodecTraining(lightning.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> None:
         self.index, parts = self.global_step, batch.audio.chunk(self.accumulate)
-        shared = self.reconstruct(parts[0]) if len(parts) == 1 else None
+        if len(parts) > 1:
+            self.codec.acquaint(parts)
+        shared = self.reconstruct(parts[0], 1.0) if len(parts) == 1 else None
         self.figures = {}
         for side in self.order:
             if side == "codec":
@@ -93,32 +100,31 @@ class CodecTraining(lightning.LightningModule):
                 self._play_adversary(parts, shared)
 
     def _play_adversary(self, parts: Sequence[Tensor], shared: Step | None) -> None:
-        samples = sum(len(part) for part in parts)
         with nullcontext() if shared else self._rehearsal():  # several parts: one graph in memory at a time
-            for part in parts:
-                step = shared or self.reconstruct(part)
+            for part, share in _shares(parts):
+                step = shared or self.reconstruct(part, share)
                 with torch.enable_grad():
                     loss, each = self.adversary.loss(step.target, step.audio)
-                    self._descend(loss, len(part) / samples)
-                self._note({f"adversary/{name}": value for name, value in each.items()}, len(part) / samples)
+                    self._descend(loss, share)
+                self._note({f"adversary/{name}": value for name, value in each.items()}, share)
         self._move("adversary")
 
     def _play_codec(self, parts: Sequence[Tensor], shared: Step | None) -> None:
-        samples, evidence = sum(len(part) for part in parts), []
+        evidence = []
         with self.adversary.frozen():
-            for part in parts:
-                step = shared or self.reconstruct(part)
+            for part, share in _shares(parts):
+                step = shared or self.reconstruct(part, share)
                 scored = self.terms(step)
-                self._descend(self.combine(scored, step), len(part) / samples)
-                self._note(_values(scored), len(part) / samples)
+                self._descend(self.combine(scored, step), share)
+                self._note(_values(scored), share)
                 evidence.append(step.quantized)
         self._move("codec")
         self.codec.quantizer.update(evidence)
 
-    def reconstruct(self, target: Tensor) -> Step:
-        """One pass through the codec, [B, 1, T]; the adversary listens when it is asked."""
+    def reconstruct(self, target: Tensor, share: float) -> Step:
+        """One pass through the codec, [B, 1, T], a share of the batch; the adversary listens when it is asked."""
         coded: Coded = self.codec(target)
-        return Step(self.index, target, coded.audio, coded.encoded, coded.quantized, self.adversary)
+        return Step(self.index, target, coded.audio, coded.encoded, coded.quantized, self.adversary, share)
 
     def evaluated(self) -> Codec:
         """The codec to measure and to save."""
@@ -189,6 +195,12 @@ class CodecTraining(lightning.LightningModule):
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices), torch.no_grad():
             yield
+
+
+def _shares(parts: Sequence[Tensor]) -> Iterator[tuple[Tensor, float]]:
+    """Each part of a batch with its share of it."""
+    items = sum(len(part) for part in parts)
+    return ((part, len(part) / items) for part in parts)
 
 
 def _values(scored: dict[str, Scored]) -> dict[str, Tensor]:

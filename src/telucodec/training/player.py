@@ -19,7 +19,8 @@ class Player:
         schedule: factor on the learning rate by step.
         clip_norm: upper bound of the gradient's Euclidean norm over all parameters, > 0; null leaves it alone.
         groups: pattern of parameter names (* stands for anything) -> values of the optimizer for these parameters
-            alone, for example {"output*": {"lr": 1e-3}}; the first pattern that fits counts.
+            alone, for example {"output*": {"lr": 1e-3}}; `lr_factor` multiplies the optimizer's own learning rate. The
+            first pattern that fits counts.
     """
 
     def __init__(
@@ -81,10 +82,11 @@ class Player:
             raise InputError(
                 f"parameter_groups: '{pattern}' needs values of the optimizer, for example {{lr: 1e-3}}, got {values}."
             )
-        known = set(self.optimizer([nn.Parameter(torch.zeros(1))]).defaults)
-        if unknown := [key for key in values if key not in known]:
+        defaults = self.optimizer([nn.Parameter(torch.zeros(1))]).defaults
+        own = {key: value for key, value in values.items() if key != "lr_factor"}
+        if unknown := [key for key in own if key not in defaults]:
             raise InputError(
                 f"parameter_groups: '{pattern}' gives {unknown[0]}, but the optimizer's values are "
-                f"{', '.join(sorted(known))}."
+                f"{', '.join(sorted(defaults))}, and there is lr_factor."
             )
-        return dict(values)
+        return {"lr": defaults["lr"]} | own | {"lr": own.get("lr", defaults["lr"]) * values.get("lr_factor", 1.0)}
