@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -155,3 +156,25 @@ def test_ceilings_of_terms_that_are_not_chosen_are_refused():
         two(ms=5.0)
     with pytest.raises(ValueError, match=r"ceilings.mse must be > 0"):
         two(mse=0.0)
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+def test_a_split_batch_gives_each_item_the_same_gradient(parts):
+    """Means over items, as losses are; each part's scalar is weighed by its share, as the training step does."""
+    target, one, split = noise(4, 1, 64, seed=1), fresh(4), fresh(4)
+
+    def push(combine, audio, rows):
+        share, part = len(rows) / 4, audio[rows]
+        error = part - target[rows]
+        scored = {
+            "l1": Scored(error.abs().mean(), 1.0, "audio"),
+            "mse": Scored(50 * error.square().mean(), 3.0, "audio"),
+        }
+        (combine(scored, replace(step_of(target[rows], part), share=share)) * share).backward()
+
+    push(balancer(decay=0.0), one, torch.arange(4))
+    for rows in torch.arange(4).chunk(parts):
+        push(balancer(decay=0.0), split, rows)
+    norms = [audio.grad.flatten(1).norm(dim=1) for audio in (one, split)]
+    assert torch.allclose(norms[0].mean(), norms[1].mean(), rtol=0.1)
+    assert torch.cosine_similarity(one.grad.flatten(), split.grad.flatten(), dim=0) > 0.99

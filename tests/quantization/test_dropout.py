@@ -4,6 +4,7 @@ from books import flat, learned, rvq
 
 from telucodec.quantization.dropout import EveryItem, KeepAll, QuantizerDropout
 from telucodec.quantization.gradient import Chained
+from telucodec.quantization.restart import Restart
 
 CPU = torch.device("cpu")
 
@@ -74,3 +75,15 @@ def test_evaluation_keeps_everything():
     coded = q.eval()(torch.randn(3, 4, 30))
     assert all(stage.kept is None for stage in coded.stages)
     torch.testing.assert_close(q.decode(coded.codes), coded.latent)
+
+
+def test_a_codebook_that_a_whole_step_drops_forgets_nothing():
+    quantizer = rvq(n_q=2, dropout=EveryItem(), restart=Restart(threshold=0.5))
+    torch.manual_seed(0)
+    x = torch.randn(4, 4, 30)
+    quantizer(x)
+    before = [own.counts.clone() for own in quantizer.books]
+    first = next(coded for coded in (quantizer(x) for _ in range(50)) if not coded.stages[1].kept.any())
+    quantizer.update([first])
+    assert not torch.equal(quantizer.books[0].counts, before[0])
+    assert torch.equal(quantizer.books[1].counts, before[1])

@@ -235,3 +235,17 @@ def test_players_refuse_wrong_values():
         Player(optimizer=torch.optim.SGD, schedule=Constant(warmup_steps=0), clip_norm=0.0, groups={})
     with pytest.raises(ValueError, match="warmup_steps must be >= 0"):
         Constant(warmup_steps=-1)
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+def test_codebooks_begin_with_the_whole_batch(parts):
+    """k-means without iterations takes frames as they are: with 4 parts of 128 frames as with one of 512."""
+    module = toy_module(f"training.accumulate={parts}", "initial.iterations=0", "quantizer.codebook.codebook_size=400")
+    started = []
+
+    class Look(Callback):
+        def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+            started.append(pl_module.codec.quantizer.books[0].codewords.unique(dim=0).shape[0])
+
+    run(module, 1, Look())
+    assert started[0] == 400, "400 different frames"
