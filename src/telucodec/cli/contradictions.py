@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -48,16 +49,17 @@ def refuse_contradictions(overrides: Sequence[str], config_dir: Path | None) -> 
 
 
 def _hold_to_its_word(name: str, changes: Flat, rest: Sequence[str], config_dir: Path | None) -> None:
-    path = conf_dir() / "ablation" / f"{name}.yaml"
-    declared = read_overlay(path).changes if path.exists() else ()  # a user's own may say nothing
-    more = [key for key in changes if declared and not any(key == c or key.startswith(f"{c}.") for c in declared)]
+    homes = [conf_dir(), *([config_dir] if config_dir else [])]
+    path = next(path for home in homes if (path := home / "ablation" / f"{name}.yaml").exists())
+    declared = read_overlay(path).changes
+    more = [key for key in changes if not any(key == c or key.startswith(f"{c}.") for c in declared)]
     beside = _company(rest)
     if more:
         raise InputError(
             f"ablation={name} does not fit {beside}: it is made for the default's lists, and here it would also change "
             f"{more[0]}. Set what it is about yourself ({', '.join(declared)}), see `telucodec train --cfg`."
         )
-    read = [compose_config([*rest, *arm], config_dir) for arm in ([], [f"ablation=[{name}]"])]
+    read = [_composed((*rest, *arm), config_dir)[1] for arm in ((), (f"ablation=[{name}]",))]
     if all(read[0][key] == read[1][key] for key in READ):
         raise InputError(f"ablation={name} changes nothing beside {beside}: it would be the same run twice.")
 
@@ -102,8 +104,16 @@ def without(overrides: Sequence[str]) -> list[str]:
 
 
 def _flat(overrides: Sequence[str], config_dir: Path | None) -> Flat:
-    plain = OmegaConf.to_container(compose_checked(overrides, config_dir), resolve=False)
-    return {key: value for key, value in leaves(plain) if not isinstance(value, dict) or not value}
+    return _composed(tuple(overrides), config_dir)[0]
+
+
+@lru_cache(maxsize=256)
+def _composed(overrides: tuple[str, ...], config_dir: Path | None) -> tuple[Flat, dict[str, Any]]:
+    """A configuration as leaves with references as they are written, and resolved."""
+    written = compose_checked(overrides, config_dir)
+    flat = leaves(OmegaConf.to_container(written, resolve=False))
+    resolved: Any = OmegaConf.to_container(written, resolve=True)
+    return {key: value for key, value in flat if not isinstance(value, dict) or not value}, resolved
 
 
 def _changes(base: Flat, arm: Flat) -> Flat:

@@ -3,9 +3,12 @@
 import argparse
 import json
 import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+
+from telucodec.errors import InputError
 
 DESCRIPTION = """\
 List every fix that can be switched: which document or paper it is from, which module owns it, what should come of it,
@@ -23,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command to argparse."""
     parser.description = DESCRIPTION
     parser.add_argument("--json", action="store_true", help="print a list of objects instead of a table")
+    parser.add_argument("--config-dir", type=Path, metavar="DIR", help="a folder with ablations of your own")
     parser.set_defaults(run=run)
 
 
@@ -31,9 +35,13 @@ def run(options: argparse.Namespace) -> int:
     from telucodec.cli.compose import conf_dir
     from telucodec.study.overlays import read_overlays, sort_key
 
+    homes = [conf_dir(), *([options.config_dir] if options.config_dir else [])]
+    if options.config_dir is not None and not (options.config_dir / "ablation").is_dir():
+        raise InputError(f"--config-dir {options.config_dir}: holds no folder `ablation`.")
     rows = [
         {"key": key, "fix": o.fix, "source": o.source, "owner": o.owner, "expect": o.expect, "overlay": o.name}
-        for o in read_overlays(conf_dir() / "ablation")
+        for folder in homes
+        for o in read_overlays(folder / "ablation")
         for key in o.keys
     ]
     rows.sort(key=lambda row: (sort_key(row["key"]), row["overlay"]))

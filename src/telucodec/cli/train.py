@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 from rich.console import Console
+from rich.progress import track
 
 from telucodec.errors import InputError
 
@@ -114,7 +115,7 @@ def _refuse_jobs(jobs: Sequence[Sequence[str]], config_dir: Path | None) -> None
     from telucodec.cli.contradictions import refuse_contradictions
 
     refused = []
-    for job in jobs:
+    for job in track(jobs, "checking", console=Console(stderr=True), transient=True):
         try:
             refuse_contradictions(job, config_dir)
         except InputError as error:
