@@ -193,3 +193,31 @@ def test_a_sweep_runs_every_job_and_names_the_failed_one(speech_folder, tmp_path
     assert len(runs) == 2
     assert "failed" in out.stderr
     assert "weight must be >= 0" in " ".join(out.stderr.split())
+
+
+def test_a_folder_of_ones_own_is_listed_and_must_not_repeat_our_names(tmp_path, capsys):
+    (tmp_path / "my, conf=1" / "ablation").mkdir(parents=True)
+    home = tmp_path / "my, conf=1"
+    header = "# key: X1\n# fix: f\n# source: s\n# owner: telucodec.build\n# expect: e\n# changes: seed\n"
+    (home / "ablation" / "another_seed.yaml").write_text(f"# @package _global_\n{header}seed: 7\n")
+    assert main(["train", "--cfg", "--config-dir", str(home), "ablation=[another_seed]"]) == 0
+    assert "\nseed: 7\n" in capsys.readouterr().out
+    assert main(["fixes", "--json", "--config-dir", str(home)]) == 0
+    assert '"overlay": "another_seed"' in capsys.readouterr().out
+    (home / "ablation" / "tanh.yaml").write_text(f"# @package _global_\n{header}seed: 7\n")
+    assert main(["train", "--cfg", "--config-dir", str(home), "ablation=[another_seed]"]) == 2
+    assert "there is a ablation/tanh" in capsys.readouterr().err
+    (home / "ablation" / "tanh.yaml").unlink()
+    (home / "ablation" / "another_seed.yaml").write_text(header.replace("X1", "own"))
+    assert main(["fixes", "--config-dir", str(home)]) == 2
+    assert "its key 'own' is none" in capsys.readouterr().err
+
+
+def test_a_part_without_a_package_line_is_told_so(tmp_path, capsys):
+    (tmp_path / "loss").mkdir()
+    (tmp_path / "loss" / "bare.yaml").write_text(
+        "_target_: telucodec.losses.waveform.L1\nweight: 1\nstart: 0\nemphasis: 0\n"
+    )
+    code = main(["train", "--config-dir", str(tmp_path), "loss=[bare,commitment]", f"run_root={tmp_path}"])
+    assert code == 2
+    assert "# @package loss.NAME" in capsys.readouterr().err

@@ -52,6 +52,8 @@ def compose_checked(overrides: Sequence[str], config_dir: Path | None) -> DictCo
     """
     if config_dir is not None and not config_dir.is_dir():
         raise InputError(f"--config-dir {config_dir}: no such folder.")
+    if config_dir is not None:
+        _refuse_shadows(config_dir)
     search = [f"hydra.searchpath=['file://{config_dir.resolve()}']"] if config_dir else []
     try:
         cfg = _compose([*search, *overrides])
@@ -123,6 +125,15 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return compose("train", overrides=list(overrides))
+
+
+def _refuse_shadows(config_dir: Path) -> None:
+    """Hydra would read ours instead."""
+    for path in sorted(config_dir.glob("*/*.yaml")):
+        if (conf_dir() / path.relative_to(config_dir)).exists():
+            raise InputError(
+                f"{path}: there is a {path.parent.name}/{path.stem} in our own folder too. Give yours another name."
+            )
 
 
 @lru_cache(maxsize=1)
