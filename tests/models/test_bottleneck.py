@@ -68,9 +68,12 @@ def test_widths_must_agree():
 
 
 def test_hops_that_never_meet_a_whole_second_are_refused():
-    with pytest.raises(ValueError, match=r"\[4, 3, 7\] is 84 samples.*sample_rate 16000.*190\.5 frames/s.*80 and 100$"):
+    with pytest.raises(
+        ValueError,
+        match=r"\[4, 3, 7\] is 84 samples.*sample_rate 16000.*190\.5 frames/s.*80 .*5, 8.* and 100 .*4, 5, 5.*$",
+    ):
         check_hop(84, 16000, (4, 3, 7))
-    with pytest.raises(ValueError, match=r"is 32000 samples.*: 12800 and 16000$"):
+    with pytest.raises(ValueError, match=r"is 32000 samples.*: 12800 .*and 16000"):
         check_hop(32000, 16000, (200, 160))
     for hop, rate in ((320, 16000), (512, 16000), (1920, 24000), (441, 44100), (1, 8000)):
         check_hop(hop, rate, (hop,))

@@ -147,8 +147,17 @@ def check_hop(hop_length: int, sample_rate: int, strides: tuple[int, ...]) -> No
         raise ValueError(
             f"the product of encoder.strides {list(strides)} is {hop_length} samples, which does not divide "
             f"sample_rate {sample_rate} usefully ({sample_rate / hop_length:.4g} frames/s). "
-            f"The nearest that do: {' and '.join(map(str, sorted(near)))}"
+            f"The nearest that do: {' and '.join(f'{hop} ({_strides(hop)})' for hop in sorted(near))}"
         )
+
+
+def _strides(hop: int) -> list[int]:
+    """Strides of at most 8, where its factors allow, whose product is a hop length."""
+    found = []
+    while hop > 1:
+        found.append(next((d for d in range(8, 1, -1) if hop % d == 0), hop))
+        hop //= found[-1]
+    return found[::-1]
 
 
 def _useful(sample_rate: int) -> Iterator[int]:
