@@ -43,8 +43,9 @@ TOY = (
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> None:
+def _one_thread_and_one_seed() -> None:
     torch.set_num_threads(1)
+    torch.manual_seed(0)  # a test that passes, passes again
 
 
 def config(*overrides: str) -> dict[str, Any]:

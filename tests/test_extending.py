@@ -191,6 +191,7 @@ def test_every_block_of_the_page_is_a_new_file_or_a_command():
     assert commands(page())[-1] == "telucodec train --config-dir ~/my_conf data=mine"
 
 
+@pytest.mark.slow
 def test_the_page_can_be_performed(tmp_path):
     from conftest import voices
     from telucodec.audio.files import write
