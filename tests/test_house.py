@@ -17,6 +17,7 @@ FLOORS = [
     {"nn"},
     {"quantization", "adversarial", "losses", "metrics", "data"},
     {"models"},
+    {"diagnosis"},
     {"training"},
     {"study"},
     {"cli"},

@@ -12,8 +12,8 @@ from typing import Any, get_type_hints
 
 from telucodec.errors import InputError
 
-ROOMS = ("nn", "quantization", "adversarial", "losses", "metrics", "data", "models", "training")
-PICKED = ("terms.terms", "discriminators", "stages", "metrics")  # where parts are picked from a group by name
+ROOMS = ("nn", "quantization", "adversarial", "losses", "metrics", "data", "models", "diagnosis", "training")
+PICKED = ("terms.terms", "discriminators", "stages", "metrics", "probes")  # where parts are picked from a group by name
 ALLOWED = (*(f"telucodec.{room}." for room in ROOMS), "torch.optim.")
 
 
@@ -48,7 +48,7 @@ def check(node: Any, path: str) -> None:
     if isinstance(node, Mapping) and "_target_" in node and path.endswith(PICKED):
         raise InputError(
             f"{path}: names a class where a list of named parts belongs. Begin the file with a line like "
-            "`# @package loss.NAME` (or output, discriminator, metric)."
+            "`# @package loss.NAME` (or output, discriminator, metric, probe)."
         )
     if isinstance(node, Mapping) and "_target_" not in node and _has_target(node):
         for key, child in node.items():

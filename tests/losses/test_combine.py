@@ -1,4 +1,5 @@
 import copy
+import math
 from dataclasses import replace
 
 import pytest
@@ -135,6 +136,11 @@ def test_the_base_combines_nothing():
         Combine()({}, step_of(tone(), tone()))
 
 
+def test_a_combination_that_says_nothing_else_goes_by_the_weights():
+    scored = {"a": Scored(torch.tensor(1.0), 0.5, "audio"), "b": Scored(torch.tensor(2.0), 3.0, "encoded")}
+    assert Combine().in_force(scored) == {"a": 0.5, "b": 3.0}
+
+
 def two(**ceilings):
     return Terms(terms={"l1": L1(**ON, emphasis=0.0), "mse": MSE(**ON, emphasis=0.0)}, ceilings=ceilings)
 
@@ -178,3 +184,42 @@ def test_a_split_batch_gives_each_item_the_same_gradient(parts):
     norms = [audio.grad.flatten(1).norm(dim=1) for audio in (one, split)]
     assert torch.allclose(norms[0].mean(), norms[1].mean(), rtol=0.1)
     assert torch.cosine_similarity(one.grad.flatten(), split.grad.flatten(), dim=0) > 0.99
+
+
+def in_force_sum(combine, audio, scored, share=1.0):
+    force = combine.in_force(scored, share)
+    slopes = {n: torch.autograd.grad(s.value, audio, retain_graph=True)[0] for n, s in scored.items()}
+    return sum(force[n] * slope for n, slope in slopes.items())
+
+
+@pytest.mark.parametrize("share", [1.0, 0.25])
+@pytest.mark.parametrize(
+    "combine",
+    [WeightedSum(), balancer(decay=0.0), balancer(decay=0.8), balancer(decay=0.8, per_batch_item=False)],
+    ids=["sum", "present", "warmed", "batch"],
+)
+def test_the_factors_in_force_give_the_scalars_gradient(combine, share):
+    """Terms of changing size, three steps: the sum of factor x gradient is what is back-propagated."""
+    for factor in (1.0, 5.0, 0.2):
+        audio = fresh()
+        scored = values(audio, factor) | {"off": Scored(audio.exp().sum(), 0.0, "audio")}
+        combine(scored, replace(step_of(audio.detach(), audio), share=share)).backward(retain_graph=True)
+        before = copy.deepcopy(combine.state_dict())
+        torch.testing.assert_close(in_force_sum(combine, audio, scored, share), audio.grad, rtol=1e-5, atol=0)
+        assert combine.in_force(scored, share)["off"] == 0
+        assert combine.state_dict() == before, "asking changes nothing"
+
+
+def test_the_factors_of_a_balancer_by_hand():
+    """Norms 2 and 8 an item, weights 3 and 1: 3/4 / 2 and 1/4 / 8; unknown before a step."""
+    combine, audio = balancer(floor=1e-30), torch.zeros(2, 1, 4, requires_grad=True)
+    scored = {
+        "a": Scored(audio.sum(), 3.0, "audio"),
+        "b": Scored(4 * audio.sum(), 1.0, "audio"),
+        "commitment": Scored((audio * 7).sum(), 0.25, "encoded"),
+    }
+    assert math.isnan(combine.in_force(scored)["a"])
+    assert combine.in_force(scored)["commitment"] == 0.25
+    combine(scored, step_of(audio.detach(), audio))
+    assert combine.in_force(scored) == pytest.approx({"a": 0.375, "b": 0.03125, "commitment": 0.25})
+    assert combine.in_force({"commitment": scored["commitment"]}) == {"commitment": 0.25}

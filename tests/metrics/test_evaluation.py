@@ -51,7 +51,62 @@ def test_codebook_use_by_hand():
     assert (f["codebook/0/usage"], f["codebook/0/perplexity"]) == (1.0, pytest.approx(4.0))
     assert (f["codebook/1/usage"], f["codebook/usage_min"]) == (0.5, 0.5)
     assert f["codebook/1/perplexity"] == pytest.approx(2 ** (0.75 * math.log2(4 / 3) + 0.25 * 2))
+    assert f["codebook/bits_share"] == pytest.approx((2 + math.log2(f["codebook/1/perplexity"])) / 4)
+    use.add(torch.tensor([[[0, 1, 2, 3], [3, 2, 1, 0]]]))
+    assert use.figures()["codebook/bits_share"] < 1, "8 frames have no more than the 2 bits of 4 codewords"
+    assert use.figures()["codebook/bits_share"] > 0.9
     assert CodebookUse(2, 4).figures() == {}
+
+
+def test_bits_are_not_asked_of_frames_that_were_not_there():
+    use = CodebookUse(1, 1024)
+    use.add(torch.tensor([[[7]]]))
+    assert "codebook/bits_share" not in use.figures(), "one frame can say nothing"
+    use.add(torch.tensor([[[8]]]))
+    assert use.figures()["codebook/bits_share"] == pytest.approx(1.0)
+
+
+def test_each_file_may_have_its_own_best_gain():
+    """Outputs of 1/2 and 1/4: xy = 0.75 and xx = 0.3125 of powers 1 and 1, so one gain of 2.4 leaves 0.2 of 2."""
+    evaluation = Evaluator(metrics={}, silence_dbfs=-60.0).begin(16000, 1, 4)
+    y = torch.randn(1, 1, 800)
+    rows = [evaluation.add(utterance(y), coded(gain * y)) for gain in (0.5, 0.25)]
+    assert [row.figures["best_gain"] for row in rows] == [pytest.approx(2), pytest.approx(4)]
+    summary = evaluation.summary()
+    assert summary["best_gain"] == pytest.approx(3)
+    assert summary["best_gain_pooled"] == pytest.approx(2.4)
+    assert summary["snr_best_gain_pooled"] == pytest.approx(10)
+    assert summary["snr_best_gain_per_file_pooled"] > 100
+    assert summary["loss_at_rms_1_pooled"] == summary["snr_best_gain_pooled"] - summary["snr_at_rms_1_pooled"]
+
+
+def test_the_best_gains_of_files_leave_their_own_noise():
+    """Noise as strong as the target beside it: at any level the best gain leaves half of the target's power."""
+    evaluation = Evaluator(metrics={}, silence_dbfs=-60.0).begin(16000, 1, 4)
+    t = 2 * math.pi * torch.arange(800, dtype=torch.double)[None, None] / 800
+    for gain in (1.0, 0.1):
+        evaluation.add(utterance(torch.sin(9 * t)), coded(gain * (torch.sin(9 * t) + torch.cos(9 * t))))
+    assert evaluation.summary()["snr_best_gain_per_file_pooled"] == pytest.approx(10 * math.log10(2))
+
+
+def test_an_output_that_is_not_finite_does_not_vanish():
+    evaluation = Evaluator(metrics={}, silence_dbfs=-60.0).begin(16000, 1, 4)
+    for i in range(3):
+        y = (i + 1) * torch.randn(1, 1, 800)
+        evaluation.add(utterance(y, str(i)), coded(y * math.nan if i == 2 else 0.5 * y))
+    summary = evaluation.summary()
+    assert (summary["snr"], summary["snr_missing"]) == (pytest.approx(6.02, abs=0.01), 1)
+    assert (summary["snr_best_gain_missing"], summary["utterances"]) == (1, 3)
+    lost = ("snr_pooled", "best_gain_pooled", "snr_best_gain_per_file_pooled", "loud/snr", "band/500-1000/rho")
+    assert all(math.isnan(summary[name]) for name in lost)
+    assert math.isfinite(summary["quiet/snr"])
+
+
+def test_nothing_to_hear_gives_only_counts():
+    evaluation = Evaluator(metrics={}, silence_dbfs=-60.0).begin(16000, 1, 4)
+    silence = torch.zeros(1, 1, 800)
+    evaluation.add(utterance(silence), coded(silence))
+    assert evaluation.summary() == {"utterances": 0, "silent_utterances": 1}
 
 
 def test_mel_filters_agree_with_librosa():

@@ -1,11 +1,13 @@
 import json
 import math
+from types import SimpleNamespace
 
 import torch
 
 from conftest import voices
 from telucodec.records import Coded, Quantized, Utterance
 from telucodec.training.callbacks.gallery import Gallery
+from telucodec.training.context import Run
 from telucodec.training.record import RunRecord
 
 
@@ -43,24 +45,27 @@ class Writer:
     """Keeps what TensorBoard would get."""
 
     def __init__(self):
-        self.experiment, self.audio, self.figures = self, [], []
+        self.experiment, self.audio, self.images = self, [], []
 
     def add_audio(self, tag, audio, step, sample_rate):
         self.audio.append((tag, step))
         assert audio.abs().max() <= 1
 
-    def add_figure(self, tag, figure, step):
-        self.figures.append((tag, step))
-        assert [axes.get_title() for axes in figure.axes[:3]] == ["target", "output", "difference"]
+    def add_image(self, tag, image, step, dataformats):
+        self.images.append((tag, step))
+        assert dataformats == "HWC"
+        assert image.shape[2] == 3
+        assert image.std() > 10  # something is drawn
 
 
 def test_the_gallery_shows_targets_once_and_outputs_every_time(tmp_path):
     writer = Writer()
-    gallery = Gallery(tmp_path, 16000, writer)
+    run = Run(tmp_path, SimpleNamespace(sample_rate=16000), *[None] * 2, writer, *[None] * 3)
+    gallery = Gallery(run)
     audio = torch.from_numpy(voices(0, 0.3))[None]
     coded = Coded(3 * audio, audio, Quantized(audio, audio.long()))
     for step in (0, 5):
         gallery.show(step, [(Utterance(audio, "a", None, None), coded)])
     assert writer.audio == [("utterance_0/target", 0), ("utterance_0/output", 0), ("utterance_0/output", 5)]
-    assert writer.figures == [("utterance_0/comparison", 0), ("utterance_0/comparison", 5)]
+    assert writer.images == [("utterance_0/comparison", 0), ("utterance_0/comparison", 5)]
     assert {p.name for p in (tmp_path / "pictures").iterdir()} == {"utterance_0_before.png", "utterance_0_after.png"}

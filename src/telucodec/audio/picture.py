@@ -1,9 +1,10 @@
 """Signals as pictures: waveforms and spectrograms side by side."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from telucodec.audio.stft import stft
@@ -43,6 +44,15 @@ def compare(target: Tensor, audio: Tensor, sample_rate: int, title: str) -> "Fig
     figure.colorbar(mesh, ax=axes[1, :], label="dB", pad=0.01)
     figure.suptitle(title)
     return figure
+
+
+def pixels(figure: "Figure") -> NDArray[np.uint8]:
+    """A figure as it is seen, [height, width, 4] of red, green, blue and opacity: drawn once, whatever it is for."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())
 
 
 def _spectrogram(axes: "Axes", signal: Tensor, sample_rate: int, n_fft: int = 512) -> "AxesImage":

@@ -19,6 +19,8 @@ import telucodec
 from telucodec.build import nearest
 from telucodec.errors import InputError
 
+OPEN = ("ceilings", "parameter_groups", "targets")  # what is below them has names of the user's own
+
 
 def conf_dir() -> Path:
     """The configuration folder: inside an installed package, or beside src/ in a checkout."""
@@ -180,6 +182,9 @@ def _unknown_key(error: ConfigCompositionException, choices: Sequence[str]) -> s
     keys = [path for path, _ in leaves(OmegaConf.to_container(chosen, resolve=False))]
     if key in keys:
         return f"{key}: what is in the braces is not there yet. Write +{key}={{...}}, in quotes for the shell."
+    home = key.partition(".")[0]
+    if home in OPEN and not any(known.startswith(f"{home}.") for known in keys):
+        return f"{key}: is not there yet. Write +{key}=..., in quotes for the shell."
     return f"{key}: there is no such key. {_nearest_key(key, keys)}"
 
 

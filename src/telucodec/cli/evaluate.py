@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Measure a trained codec on whole utterances: SNR and SI-SDR, correlation and RMS ratio, the split of the noise into
-shape, gain and DC, log-mel distance, use of the codebooks; with --perceptual also PESQ-WB, STOI and ViSQOL.
+shape, gain and DC, the SNR that the best gain would reach, log-mel distance, use of the codebooks; with --perceptual
+also PESQ-WB, STOI and ViSQOL. The summary has the split by loudness and by frequency band, too.
 
 Writes files.csv and files.json (one row a file) and summary.json (means with 95 % intervals by language and speaker,
 and everything that decides the figures) into RUN/evaluation/<data>-<split>; the run's own data are called `own`.
@@ -36,7 +37,7 @@ examples:
 
 FIGURES = (
     "snr", "si_sdr", "rho", "rms_ratio", "snr_ceiling", "shape_share", "gain_share", "dc_share",
-    "peak_ratio", "range_ratio", "mel_distance", "pesq_wb", "stoi", "visqol",
+    "snr_best_gain", "loss_at_rms_1", "peak_ratio", "range_ratio", "mel_distance", "pesq_wb", "stoi", "visqol",
 )  # fmt: skip
 SHOWN = ("snr", "si_sdr", "rho", "rms_ratio", "mel_distance", "pesq_wb", "stoi", "visqol")
 

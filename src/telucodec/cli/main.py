@@ -13,9 +13,13 @@ COMMANDS = {
     "train": "train a codec from a Hydra configuration",
     "evaluate": "measure a trained codec on whole utterances",
     "reconstruct": "code and decode one audio file",
+    "diagnose": "say why a run's output is as it is: shape, gain or DC",
+    "feasible": "say whether figures can be reached at all, before anything trains",
+    "claims": "list the five documents' claims, each with a verdict and the formula that decides it",
     "fixes": "list every fix that can be switched, with its source and owner",
     "diff": "show how two presets or runs differ, with the documents' lines",
     "data": "prepare, describe and make recordings",
+    "lab": "hold the identities of docs/science.md against the code, on synthetic signals",
 }
 
 

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 from telucodec.data.level import Level
 from telucodec.data.manifest import Entry, Manifest, check_files
 from telucodec.data.sampler import CropOrder, EndlessBatches
-from telucodec.data.segments import Segments, Utterances, collate, ignore_interrupt
+from telucodec.data.segments import Segments, Utterances, collate, ignore_interrupt, loudest
 from telucodec.data.source import Source
 from telucodec.errors import InputError, at_least
 from telucodec.records import Batch
@@ -92,6 +92,13 @@ class SpeechData(lightning.LightningDataModule):
     def utterances(self, split: str) -> Utterances:
         """Whole utterances of a split."""
         return Utterances(self.manifest, self.manifest.split(split), self.sample_rate, self.level)
+
+    def crops(self, split: str, count: int) -> torch.Tensor:
+        """The loudest training-sized crops of utterances spread over a split, [min(count, utterances), 1, T]."""
+        utterances, samples = self.utterances(split), round(self.segment_seconds * self.sample_rate)
+        count = min(count, len(utterances))
+        chosen = [utterances[index * len(utterances) // count] for index in range(count)]
+        return torch.stack([loudest(utterance.audio[0], samples) for utterance in chosen])
 
     @property
     def seconds_per_step(self) -> float:

@@ -76,6 +76,19 @@ def collate(items: Sequence[tuple[torch.Tensor, str]]) -> Batch:
     return Batch(torch.stack([audio for audio, _ in items]), tuple(file for _, file in items))
 
 
+def loudest(audio: torch.Tensor, samples: int) -> torch.Tensor:
+    """The stretch of most energy of a signal, [1, T] to [1, samples]; a shorter signal is padded with zeros.
+
+    >>> loudest(torch.tensor([[0.0, 1.0, 2.0, 0.5]]), 2)
+    tensor([[1., 2.]])
+    """
+    short = max(0, samples - audio.shape[-1])
+    audio = torch.nn.functional.pad(audio, (0, short))
+    energy = torch.nn.functional.pad(audio[0].double().square().cumsum(0), (1, 0))
+    start = int((energy[samples:] - energy[:-samples]).argmax())
+    return audio[:, start : start + samples]
+
+
 def ignore_interrupt(worker: int) -> None:
     """Leave signals that reach every process of a terminal or a job to the training process; workers end with it."""
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,5 +1,6 @@
 """Evaluated terms -> one scalar to back-propagate."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,18 @@ class Combine(nn.Module):
 
     def forward(self, scored: Mapping[str, Scored], step: Step) -> Tensor:
         raise NotImplementedError
+
+    def in_force(self, scored: Mapping[str, Scored], share: float = 1.0) -> dict[str, float]:
+        """The factor on each term's gradient in that of the scalar; nothing is changed by asking.
+
+        Args:
+            scored: the evaluated terms, with their graphs.
+            share: of the step's batch that they were evaluated on.
+
+        Returns:
+            Name -> factor, here the weight; NaN where it is not known yet.
+        """
+        return {name: s.weight for name, s in scored.items()}
 
 
 class WeightedSum(Combine):
@@ -75,9 +88,8 @@ class GradientBalancer(Combine):
 
     def forward(self, scored: Mapping[str, Scored], step: Step) -> Tensor:
         assert step.audio.requires_grad, "the balanced gradient enters the codec at the decoded audio"
-        live = {name: s for name, s in scored.items() if s.weight}
-        here = {name: s for name, s in live.items() if s.through == "audio" and s.value.requires_grad}
-        rest = [s.weight * s.value for name, s in live.items() if name not in here]
+        here = self._balanced(scored)
+        rest = [s.weight * s.value for name, s in scored.items() if s.weight and name not in here]
         whole = sum(s.weight for s in here.values())
         direction = torch.zeros_like(step.audio, dtype=torch.float32)
         for name, s in here.items():
@@ -87,6 +99,19 @@ class GradientBalancer(Combine):
         # losses of micro-batches are weighed by their share: an item's norm is the same however the batch is split
         balanced = (step.audio.float() * direction).sum() / (step.share if self.per_batch_item else 1.0)
         return torch.stack([balanced, *rest]).sum()
+
+    def in_force(self, scored: Mapping[str, Scored], share: float = 1.0) -> dict[str, float]:
+        """See `Combine`; balanced terms have theirs from the running averages as they are, unknown before a step."""
+        here = self._balanced(scored)
+        whole = sum(s.weight for s in here.values()) * (share if self.per_batch_item else 1.0)
+        own = {n: self.total_norm * s.weight / whole / (self._average_norm(n) + self.floor) for n, s in here.items()}
+        return {name: own.get(name, s.weight) for name, s in scored.items()}
+
+    def _balanced(self, scored: Mapping[str, Scored]) -> dict[str, Scored]:
+        return {n: s for n, s in scored.items() if s.weight and s.through == "audio" and s.value.requires_grad}
+
+    def _average_norm(self, name: str) -> float:
+        return float(self.sums[name] / self.counts[name]) if name in self.sums else math.nan
 
     def _average(self, name: str, gradient: Tensor, share: float) -> Tensor:
         norm = gradient.flatten(1).norm(dim=1).mean() if self.per_batch_item else gradient.norm()

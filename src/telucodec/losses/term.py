@@ -1,6 +1,6 @@
 """What a loss is here: a named, weighted scalar that knows through which tensor the codec reaches it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, Literal, NamedTuple
 
 from torch import Tensor, nn
@@ -80,9 +80,17 @@ class Terms(nn.Module):
         """Names of the terms that read the semantic part of the latent."""
         return [name for name, term in self._typed.items() if term.reads_semantic]
 
+    def started(self, index: int) -> list[str]:
+        """Names of the terms that are computed in step `index`."""
+        return [name for name, term in self._typed.items() if index >= term.start]
+
     def forward(self, step: Step) -> dict[str, Scored]:
-        live = {name: term for name, term in self._typed.items() if step.index >= term.start}
-        return {name: Scored(self._value(name, step), term.weight, term.through) for name, term in live.items()}
+        return self.among(self.started(step.index), step)
+
+    def among(self, names: Iterable[str], step: Step) -> dict[str, Scored]:
+        """The terms of these names, whether they have started or not."""
+        chosen = {name: self._typed[name] for name in names}
+        return {name: Scored(self._value(name, step), term.weight, term.through) for name, term in chosen.items()}
 
     def _value(self, name: str, step: Step) -> Tensor:
         value: Tensor = self._typed[name](step)

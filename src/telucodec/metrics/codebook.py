@@ -21,15 +21,18 @@ class CodebookUse:
             self.counts[k] += torch.bincount(row, minlength=self.counts.shape[1])
 
     def figures(self) -> dict[str, float]:
-        """Usage and perplexity of each codebook, and the smallest of each.
+        """Usage and perplexity of each codebook, the smallest of each, and the share of all bits that is used.
 
         `codebook/<k>/usage` is the share of codewords that occur at all, `codebook/<k>/perplexity` is 2 to the entropy
-        in bits: codebook_size when all occur alike, 1 when a single one does.
+        in bits: codebook_size when all occur alike, 1 when a single one does. `codebook/bits_share` is the entropy of
+        all codebooks over the largest that so many frames can have; absent where that is 0.
 
         >>> use = CodebookUse(1, 4)
         >>> use.add(torch.tensor([[[0, 0, 3, 3]]]))
         >>> use.figures()["codebook/0/usage"], use.figures()["codebook/perplexity_min"]
         (0.5, 2.0)
+        >>> use.figures()["codebook/bits_share"]
+        0.5
         """
         if not self.counts.numel() or not self.counts.sum():
             return {}
@@ -38,4 +41,6 @@ class CodebookUse:
         usage, perplexity = (self.counts > 0).double().mean(1).tolist(), entropy.exp2().tolist()
         each = {f"codebook/{k}/usage": u for k, u in enumerate(usage)}
         each |= {f"codebook/{k}/perplexity": p for k, p in enumerate(perplexity)}
-        return each | {"codebook/usage_min": min(usage), "codebook/perplexity_min": min(perplexity)}
+        each |= {"codebook/usage_min": min(usage), "codebook/perplexity_min": min(perplexity)}
+        most = self.counts.sum(1).clamp(max=self.counts.shape[1]).log2().sum()
+        return each | ({"codebook/bits_share": float(entropy.sum() / most)} if most > 0 else {})

@@ -10,11 +10,17 @@ from torch import Tensor
 
 from telucodec.audio.resample import RESAMPLER
 from telucodec.errors import inside
+from telucodec.metrics.bands import Bands, band_edges
 from telucodec.metrics.codebook import CodebookUse
-from telucodec.metrics.level import Moments
+from telucodec.metrics.latent import LatentUse
+from telucodec.metrics.level import Moments, decibels, pooled
+from telucodec.metrics.loudness_strata import by_loudness
 from telucodec.records import Coded, Utterance
 
-POOLED = ("snr", "si_sdr", "rms_ratio", "rho", "shape_share", "gain_share", "dc_share", "snr_ceiling")
+POOLED = (
+    "snr", "si_sdr", "rms_ratio", "rho", "shape_share", "gain_share", "dc_share", "snr_ceiling",
+    "best_gain", "snr_best_gain", "snr_at_rms_1", "loss_at_rms_1",
+)  # fmt: skip
 
 
 class Metric(Protocol):
@@ -51,7 +57,7 @@ class Evaluator:
 
     def begin(self, sample_rate: int, n_q: int, codebook_size: int) -> "Evaluation":
         """An empty set for a codec of that sample rate (Hz), with n_q codebooks of that size."""
-        return Evaluation(self, sample_rate, CodebookUse(n_q, codebook_size))
+        return Evaluation(self, sample_rate, CodebookUse(n_q, codebook_size), Bands(sample_rate))
 
     def describe(self, sample_rate: int) -> dict[str, object]:
         """Everything that decides the figures besides the signals: unlike evaluators must not be compared."""
@@ -63,6 +69,8 @@ class Evaluator:
             "sample_rate": sample_rate,
             "silence_dbfs": self.silence_dbfs,
             "level": "about the mean, float64; per utterance, then averaged; *_pooled over all samples",
+            "loudness": "thirds of the utterances by the target's level, over all samples",
+            "bands": f"DFT of whole utterances about their mean, edges {band_edges(sample_rate)} Hz",
         }
         for metric in self.metrics.values():
             described |= metric.describe()
@@ -76,8 +84,10 @@ class Evaluation:
     evaluator: Evaluator
     sample_rate: int  # of all audio, Hz
     codes: CodebookUse
+    bands: Bands
+    latent: LatentUse = field(default_factory=LatentUse)
     rows: list[Row] = field(default_factory=list)
-    pool: Moments = field(default_factory=lambda: Moments(0, 0, 0, 0, 0, 0))
+    levels: list[tuple[str, Moments]] = field(default_factory=list)  # of those that are not silent
 
     def add(self, utterance: Utterance, coded: Coded) -> Row:
         """Measure one utterance [1, 1, T] and keep its row."""
@@ -85,8 +95,10 @@ class Evaluation:
         moments = Moments.of(target, audio)
         figures, silent = moments.figures(), moments.target_dbfs < self.evaluator.silence_dbfs
         if not silent:
-            self.pool = self.pool + moments
+            self.levels.append((utterance.name, moments))
             self.codes.add(coded.quantized.codes)
+            self.bands.add(target, audio)
+            self.latent.add(coded)
             for metric in self.evaluator.metrics.values():
                 figures |= metric(target, audio, self.sample_rate)
         seconds = target.shape[-1] / self.sample_rate
@@ -95,14 +107,25 @@ class Evaluation:
         return row
 
     def summary(self) -> dict[str, float]:
-        """Means over utterances, `<figure>_pooled` over all samples, codebook figures, and how many were left out."""
+        """All figures of the set.
+
+        Means over utterances; `<figure>_pooled` over all samples, of which snr_best_gain_per_file_pooled has the best
+        gain of each utterance; thirds by loudness; bands; latent; codebooks; and how many utterances were left out.
+        """
         loud = [row for row in self.rows if not row.silent]
-        figures = mean_figures(loud)
-        if loud:
-            pooled = self.pool.figures()
-            figures |= {f"{name}_pooled": pooled[name] for name in POOLED}
         counts = {"utterances": float(len(loud)), "silent_utterances": float(len(self.rows) - len(loud))}
-        return figures | counts | self.codes.figures()
+        figures = mean_figures(loud) | self._pooled() | by_loudness(self.levels) | counts
+        return figures | self.bands.figures() | self.latent.figures() | self.codes.figures()
+
+    def _pooled(self) -> dict[str, float]:
+        if not self.levels:
+            return {}
+        whole = pooled(moments for _, moments in self.levels)
+        noise = sum(moments.noise_at_best_gain for _, moments in self.levels)
+        figures = whole.figures()
+        found = {f"{name}_pooled": figures[name] for name in POOLED}
+        found["snr_best_gain_per_file_pooled"] = decibels(whole.target_target / noise if noise != 0 else math.inf)
+        return found
 
 
 def mean_figures(rows: Sequence[Row]) -> dict[str, float]:

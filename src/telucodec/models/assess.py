@@ -47,10 +47,12 @@ class Assessment:
 
 
 def keyed(summary: dict[str, float], split: str) -> dict[str, float]:
-    """A summary under the keys of the log: `<split>/<figure>`, but `codebook/...` and `train/output_scale`.
+    """A summary under the keys of the log: `<split>/<figure>`; the codec's own figures keep theirs.
+
+    Those are `codebook/...`, `latent/...` and `train/output_scale`.
 
     >>> keyed({"snr": 6.0, "codebook/usage_min": 0.5, "output_scale": 1.0}, "val")
     {'val/snr': 6.0, 'codebook/usage_min': 0.5, 'train/output_scale': 1.0}
     """
     own = {"output_scale": "train/output_scale"}
-    return {own.get(k, k if k.startswith("codebook/") else f"{split}/{k}"): v for k, v in summary.items()}
+    return {own.get(k, k if k.startswith(("codebook/", "latent/")) else f"{split}/{k}"): v for k, v in summary.items()}

@@ -67,7 +67,7 @@ class Codec(nn.Module):
         level = self.loudness(audio)
         encoded = self._encoded(audio, level)
         quantized = self.quantizer(encoded)
-        return Coded(self._decoded(quantized.latent, level, audio.shape[-1]), encoded, quantized)
+        return Coded(self.decode_latent(quantized.latent, level, audio.shape[-1]), encoded, quantized)
 
     @torch.no_grad()
     def acquaint(self, parts: Sequence[Tensor]) -> None:
@@ -82,7 +82,12 @@ class Codec(nn.Module):
 
     def decode(self, coded: Codes) -> Tensor:
         """Codes to audio [B, 1, T] of the length that was encoded."""
-        return self._decoded(self.quantizer.decode(coded.codes), coded.level, coded.samples)
+        return self.decode_latent(self.quantizer.decode(coded.codes), coded.level, coded.samples)
+
+    def decode_latent(self, latent: Tensor, level: Tensor | None, samples: int) -> Tensor:
+        """Any latent [B, D, F] to audio [B, 1, T], at the level that `loudness` gave."""
+        audio: Tensor = self.output(self.decoder(latent))[..., :samples]
+        return audio if level is None else audio * level
 
     @property
     def hop_length(self) -> int:
@@ -127,10 +132,6 @@ class Codec(nn.Module):
         whole = max(self.hop_length, -(-samples // self.hop_length) * self.hop_length)
         encoded: Tensor = self.encoder(F.pad(audio if level is None else audio / level, (0, whole - samples)))
         return encoded
-
-    def _decoded(self, latent: Tensor, level: Tensor | None, samples: int) -> Tensor:
-        audio: Tensor = self.output(self.decoder(latent))[..., :samples]
-        return audio if level is None else audio * level
 
 
 def check_hop(hop_length: int, sample_rate: int, strides: tuple[int, ...]) -> None:

@@ -35,6 +35,7 @@ class Codebook(nn.Module):
     codewords: Tensor
     counts: Tensor
     ready: Tensor
+    moves: Tensor  # [N] how often a restart has moved each codeword in this process; no part of the stored state
 
     def __init__(
         self,
@@ -58,6 +59,8 @@ class Codebook(nn.Module):
             self.register_buffer("codewords", codewords)
         self.register_buffer("counts", torch.zeros(codebook_size))
         self.register_buffer("ready", torch.tensor(False))
+        self.register_buffer("moves", torch.zeros(codebook_size, dtype=torch.int64), persistent=False)
+        self.updates = 0  # that have folded frames into the averages, in this process
         self._initialised = False  # mirrors `ready` on the host, so that a step need not wait for the device
 
     def enter(self, residual: Tensor) -> Tensor:
@@ -95,14 +98,26 @@ class Codebook(nn.Module):
         frames = self.ranks.pool(len(wanted), counts)
         if not frames:
             return  # dropped in the whole step: nothing to learn, nothing to forget
-        self.counts.lerp_(counts, 1 - self.decay)
+        self.count(counts)
         self.restart(self, wanted.float(), frames / len(counts))
         self.ranks.agree(*self.state())
 
+    def count(self, chosen: Tensor) -> None:
+        """Fold into the averages how many frames chose each codeword, [N]."""
+        self.counts.lerp_(chosen, 1 - self.decay)
+        self.updates += 1
+
+    @torch.no_grad()
+    def move(self, moved: Tensor, places: Tensor) -> None:
+        """Put codewords [R] at places [R, D], each another one, and note it."""
+        self.codewords[moved] = places
+        self.moves[moved] += 1
+
     @torch.no_grad()
     def place(self, moved: Tensor, places: Tensor, count: float) -> None:
-        """Put codewords [R] at places [R, D], as if each had been chosen `count` times a step."""
-        self.codewords[moved], self.counts[moved] = places, count
+        """`move` codewords [R] to places [R, D], as if each had been chosen `count` times a step."""
+        self.move(moved, places)
+        self.counts[moved] = count
 
     def state(self) -> tuple[Tensor, ...]:
         """What the processes of one run agree on."""
@@ -188,7 +203,7 @@ class EMACodebook(Codebook):
         frames = self.ranks.pool(len(wanted), counts, sums)
         if not frames:
             return  # dropped in the whole step: nothing to learn, nothing to forget
-        self.counts.lerp_(counts, 1 - self.decay)
+        self.count(counts)
         self.sums.lerp_(sums, 1 - self.decay)
         self.restart(self, wanted, frames / len(counts))
         means = self.sums / self.counts.clamp(min=1e-12)[:, None]

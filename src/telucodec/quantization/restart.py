@@ -66,10 +66,9 @@ class OverwrittenRestart(AbsoluteRestart):
     Source: EnCodec's reference code, core_vq.py, `expire_codes_`, and its descendants (audiocraft, NeMo, WavTokenizer).
     """
 
-    @torch.no_grad()
     def __call__(self, book: Codebook, frames: Tensor, uniform: float) -> None:
         dead, places = pick(book.counts < self.threshold, frames)
-        book.codewords[dead] = places
+        book.move(dead, places)
 
 
 def pick(dead: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:

@@ -24,6 +24,7 @@ from telucodec.training.checkpoint import read_checkpoint
 from telucodec.training.context import Run
 from telucodec.training.module import CodecTraining
 from telucodec.training.quiet import quiet
+from telucodec.training.reach import first_values, outlooks
 from telucodec.training.record import RunRecord, circumstances
 from telucodec.training.report import report, start_table
 from telucodec.training.resume import bind_data
@@ -68,6 +69,8 @@ def fit(config: Mapping[str, Any], start: Start, console: Console) -> bool:
         told = load_pretrained(module.codec, Path(str(config["init_from"])).expanduser())
         module.average.follow(module.codec)
         console.print(f"starts from {told}", highlight=False, soft_wrap=True)
+    begun = first_values(start.folder) if start.checkpoint else {}
+    reach = outlooks(config["targets"], module, config["max_steps"], begun)
     step = read_checkpoint(start.checkpoint)["global_step"] if start.checkpoint else 0
     purge = step + 1 if start.checkpoint else 0
     run = Run(
@@ -83,9 +86,12 @@ def fit(config: Mapping[str, Any], start: Start, console: Console) -> bool:
     callbacks = [_callback(node, f"callback.{name}", run) for name, node in config["callback"].items()]
     trainer = device.trainer([run.stop, *callbacks], [run.record, run.tensorboard], run.max_steps, str(start.folder))
     facts = circumstances(start.command, start.overrides) | {"device": device.describe(), "seed": config["seed"]}
+    facts["reach"] = [one.row() for one in reach]
     with holding(start.folder / ".lock"), run.stop.listening():
         facts["data"] = bind_data(start.folder, data.manifest)
         _announce(config, run, module, facts)
+        for one in reach:
+            console.print(one.sentence(), highlight=False, markup=False, soft_wrap=True)
         return _train(run, trainer, module, start, facts)
 
 
@@ -136,4 +142,5 @@ def _announce(config: Mapping[str, Any], run: Run, module: CodecTraining, facts:
 
 def _progress(run: Run, step: int, status: str) -> dict[str, Any]:
     hours = step * run.data.seconds_per_step / 3600
-    return {"status": status, "steps": step, "audio_hours": hours, "seconds": run.record.seconds}
+    epochs = {"epochs": step / run.data.steps_per_epoch, "steps_per_epoch": run.data.steps_per_epoch}
+    return {"status": status, "steps": step, "audio_hours": hours, "seconds": run.record.seconds} | epochs

@@ -165,6 +165,11 @@ class CodecTraining(lightning.LightningModule):
         pairs = zip(self._sides(), self._optimizers(), strict=True)
         return {f"lr/{name}": o.param_groups[0]["lr"] for name, o in pairs}
 
+    def clipping(self) -> dict[str, Tensor]:
+        """How much each player's gradients were clipped since the last reading, on the device."""
+        players = self.players.items()
+        return {f"clip/{name}/{key}": value for name, player in players for key, value in player.clipping().items()}
+
     def _descend(self, loss: Tensor, share: float) -> None:
         self.manual_backward(loss * share if share < 1 else loss)
 
@@ -204,5 +209,6 @@ def _shares(parts: Sequence[Tensor]) -> Iterator[tuple[Tensor, float]]:
 
 
 def _values(scored: dict[str, Scored]) -> dict[str, Tensor]:
-    values = {f"loss/{name}": s.value for name, s in scored.items()}
-    return values | {f"weighted/{name}": s.value * s.weight for name, s in scored.items()}
+    weighted = {f"weighted/{name}": s.value * s.weight for name, s in scored.items()}
+    values = {f"loss/{name}": s.value for name, s in scored.items()} | weighted
+    return values | {"train/loss": torch.stack(list(weighted.values())).sum()}

@@ -34,6 +34,8 @@ class Player:
         if clip_norm is not None and not clip_norm > 0:
             raise ValueError(f"clip_norm must be > 0 or null, got {clip_norm}")
         self.optimizer, self.schedule, self.clip_norm, self.groups = optimizer, schedule, clip_norm, groups
+        self.clippable = 0  # steps since the last reading
+        self.clipped = torch.zeros(2)  # of these: how many were clipped, sum of the factors; where the gradients are
 
     def equip(self, parameters: Iterable[tuple[str, nn.Parameter]]) -> Optimizer:
         """Build the optimizer of named parameters; each group remembers the learning rate that the schedule multiplies.
@@ -62,7 +64,24 @@ class Player:
             group["lr"] = group["initial_lr"] * self.schedule(step)
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         limit = float("inf") if self.clip_norm is None else self.clip_norm
-        return torch.nn.utils.clip_grad_norm_(parameters, limit)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
+        if self.clip_norm is not None:
+            factor = (limit / (norm + 1e-6)).clamp(max=1.0).nan_to_num(0.0)  # as torch has it; 0 where not finite
+            counted = torch.stack([(norm <= limit).logical_not(), factor])
+            self.clipped = self.clipped + counted if self.clippable else counted
+            self.clippable += 1
+        return norm
+
+    def clipping(self) -> dict[str, Tensor]:
+        """Of the steps since the last reading: the `fraction` that was clipped, the mean `factor` on the gradient.
+
+        Nothing where no step was made, or where none is ever clipped. The numbers stay on their device.
+        """
+        if not self.clippable:
+            return {}
+        fraction, factor = self.clipped / self.clippable
+        self.clippable = 0
+        return {"fraction": fraction, "factor": factor}
 
     def _grouped(self, named: Mapping[str, nn.Parameter]) -> list[dict[str, object]]:
         chosen = {name: next((p for p in self.groups if fnmatchcase(name, p)), None) for name in named}

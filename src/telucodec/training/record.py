@@ -33,7 +33,7 @@ class RunRecord(Logger):
     def __init__(self, folder: Path, step: int) -> None:
         super().__init__()
         self.folder, self.latest = folder, dict[str, float]()
-        self.rows = [row for row in _read_rows(folder / "metrics.jsonl") if row["step"] <= step] if step else []
+        self.rows = [row for row in read_rows(folder / "metrics.jsonl") if row["step"] <= step] if step else []
         self.clock = time.monotonic() - (self.rows[-1]["seconds"] if self.rows else 0.0)
 
     def begin(self) -> None:
@@ -79,7 +79,7 @@ class RunRecord(Logger):
     @rank_zero_only
     def write(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file into the run folder; numbers that JSON lacks become null."""
-        write_text(self.folder / name, json.dumps(_plain(content), indent=2, ensure_ascii=False) + "\n")
+        write_text(self.folder / name, json.dumps(plain(content), indent=2, ensure_ascii=False) + "\n")
 
 
 def circumstances(command: Sequence[str], overrides: Sequence[str]) -> dict[str, Any]:
@@ -112,7 +112,8 @@ def _git(*words: str) -> str:
     return subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def _read_rows(path: Path) -> list[dict[str, float]]:
+def read_rows(path: Path) -> list[dict[str, float]]:
+    """The rows of a metrics.jsonl in order; none if there is no such file. null becomes NaN."""
     rows = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
@@ -124,12 +125,13 @@ def _read_rows(path: Path) -> list[dict[str, float]]:
 
 
 def _line(row: Mapping[str, Any]) -> str:
-    return json.dumps(_plain(row)) + "\n"
+    return json.dumps(plain(row)) + "\n"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Containers that JSON knows: numbers that are not finite become null."""
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

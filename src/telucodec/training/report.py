@@ -18,7 +18,9 @@ LINES = (
     ("si_sdr", "SI-SDR, dB", "{:.2f}"),
     ("rho", "correlation rho", "{:.3f}"),
     ("rms_ratio", "RMS ratio", "{:.3f}"),
-    ("snr_ceiling", "SNR ceiling (best gain), dB", "{:.2f}"),
+    ("snr_best_gain_pooled", "SNR at the best gain, dB", "{:.2f}"),
+    ("snr_ceiling", "SNR ceiling (no DC either), dB", "{:.2f}"),
+    ("loss_at_rms_1_pooled", "what RMS ratio 1 would cost, dB", "{:.2f}"),
     ("shape_share", "noise from shape", "{:.1%}"),
     ("gain_share", "noise from gain", "{:.1%}"),
     ("dc_share", "noise from DC", "{:.1%}"),
@@ -45,7 +47,9 @@ def start_table(run: Run, codec: Codec) -> Table:
     reach = f"{field:.0f} samples, {1000 * field / codec.sample_rate:.0f} ms" if isfinite(field) else "unbounded"
     table.add_row("receptive field", reach)
     table.add_row("speech", f"{hours * 60:.1f} minutes in {len(train)} utterances ({run.data.manifest.path})")
-    table.add_row("steps", f"{run.max_steps}, {run.data.steps_per_epoch:.1f} an epoch; {heard:.2f} hours heard in all")
+    epoch = run.data.steps_per_epoch
+    told = f"{run.max_steps}: {run.max_steps / epoch:.1f} epochs of {epoch:.1f} steps, {heard:.2f} hours heard in all"
+    table.add_row("steps", told)
     return table
 
 
@@ -59,12 +63,15 @@ def report(run: Run, adversary_start: int) -> None:
     columns[f"step {summary['steps']}"] = summary["final"]
     columns["held out"] = summary.get("test", {})
     run.console.print(figures_table(columns))
+    found = summary["diagnosis"]
+    run.console.print(f"diagnosis: {found['label']}: {found['means']} {found.get('advice', '')}", markup=False)
     folder = run.folder
     here = command_prefix()
     paths = {
         "listen": f"{folder}/audio",
         "look": f"{folder}/pictures",
         "record": f"{folder}/summary.json, metrics.jsonl, config.yaml, run.json",
+        "why": f"{here}telucodec diagnose {folder}",
         "curves": f"{here}tensorboard --logdir {folder.parent}",
         "measure": f"{here}telucodec evaluate {folder}",
         "try it": f"{here}telucodec reconstruct {folder} IN.wav OUT.wav",

@@ -10,6 +10,7 @@ from telucodec.models.assess import Assessment, keyed
 from telucodec.models.stored import CONFIG
 from telucodec.training.context import Run
 from telucodec.training.module import CodecTraining
+from telucodec.training.verdict import validations, verdict
 
 FINAL = (
     "val/snr", "val/si_sdr", "val/rms_ratio", "val/rho", "val/shape_share", "val/gain_share", "val/dc_share",
@@ -21,7 +22,7 @@ def summarise(run: Run, module: CodecTraining, step: int, overrides: Sequence[st
     """Write summary.json: the validation of the last step, and the test split, heard once and only now."""
     row = run.record.row_at("val/snr", step)
     final = row if row.get("step") == step else {}
-    rest = [key for key in final if key.startswith(("val/", "codebook/"))]
+    rest = [key for key in final if key.startswith(("val/", "codebook/", "latent/"))]
     summary: dict[str, Any] = {"final": {key: final[key] for key in dict.fromkeys([*FINAL, *rest]) if key in final}}
     if any(entry.split == "test" for entry in run.data.manifest.entries):
         assessment, utterances = Assessment(module.evaluated(), run.evaluator), run.data.utterances("test")
@@ -31,6 +32,10 @@ def summarise(run: Run, module: CodecTraining, step: int, overrides: Sequence[st
     hours = step * run.data.seconds_per_step / 3600
     evaluator = run.evaluator.describe(module.codec.sample_rate)
     summary |= {"steps": step, "seconds": run.record.seconds, "audio_hours": hours}
+    try:
+        summary["diagnosis"] = verdict(validations(run.record.rows), step).plain()
+    except ValueError as error:
+        summary["diagnosis"] = {"label": None, "means": str(error)}
     run.record.write("summary.json", summary | {"data": str(run.data.manifest.path), "evaluator": evaluator})
     metrics = {f"final/{key.split('/', 1)[1]}": final[key] for key in FINAL if key in final}
     run.tensorboard.log_hyperparams(_hparams(run.folder, overrides), metrics)

@@ -1,14 +1,11 @@
 """Fixed utterances to look at and listen to."""
 
 from collections.abc import Sequence
-from pathlib import Path
-
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from telucodec.audio.files import write
 from telucodec.audio.picture import compare
-from telucodec.disk import replacing
 from telucodec.records import Coded, Utterance
+from telucodec.training.context import Run
 
 
 class Gallery:
@@ -17,18 +14,16 @@ class Gallery:
     TensorBoard gets each target once and each output every time, under tags that agree between runs.
 
     Args:
-        folder: of the run; files go to audio/ and pictures/ in it.
-        sample_rate: in Hz.
-        tensorboard: where audio and pictures are shown.
+        run: what the callbacks share; files go to audio/ and pictures/ in its folder.
     """
 
-    def __init__(self, folder: Path, sample_rate: int, tensorboard: TensorBoardLogger) -> None:
-        self.folder, self.sample_rate, self.tensorboard = folder, sample_rate, tensorboard
+    def __init__(self, run: Run) -> None:
+        self.run, self.folder, self.sample_rate = run, run.folder, run.data.sample_rate
         self.targets_shown = False
 
     def show(self, step: int, examples: Sequence[tuple[Utterance, Coded]]) -> None:
         """Show what the codec made of some utterances at a step."""
-        writer = self.tensorboard.experiment
+        writer = self.run.tensorboard.experiment
         for number, (utterance, coded) in enumerate(examples):
             target, audio = utterance.audio[0, 0], coded.audio[0, 0]
             if not self.targets_shown:
@@ -41,9 +36,6 @@ class Gallery:
                 self.sample_rate,
             )
             figure = compare(target, audio, self.sample_rate, f"{utterance.name}, step {step}")
-            name = "before" if step == 0 else "after"
-            path = self.folder / "pictures" / f"utterance_{number}_{name}.png"
-            with replacing(path) as partial:
-                figure.savefig(partial, dpi=100, format="png")
-            writer.add_figure(f"utterance_{number}/comparison", figure, step)
+            name = f"utterance_{number}_{'before' if step == 0 else 'after'}"
+            self.run.show(f"utterance_{number}/comparison", figure, step, name)
         self.targets_shown = True

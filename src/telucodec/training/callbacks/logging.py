@@ -41,8 +41,9 @@ class Logging(Callback):
         assert isinstance(pl_module, CodecTraining)
         step = trainer.global_step
         if pl_module.noting:
-            names = list(pl_module.figures)
-            values = torch.stack([pl_module.figures[n].float().reshape(()) for n in names]).tolist()
+            noted = pl_module.figures | pl_module.clipping()
+            names = list(noted)
+            values = torch.stack([noted[n].float().reshape(()) for n in names]).tolist()
         self.busy, self.since = self.busy + time.monotonic() - (pl_module.idle_since or self.mark), self.since + 1
         if not pl_module.noting:
             return
@@ -56,6 +57,7 @@ class Logging(Callback):
         figures["train/audio_seconds_per_second"] = self.since * self.data.seconds_per_step / max(self.busy, 1e-9)
         figures["train/audio_hours"] = step * self.data.seconds_per_step / 3600
         figures["train/epoch"] = step / self.data.steps_per_epoch
+        figures["train/steps_per_epoch"] = self.data.steps_per_epoch
         for logger in trainer.loggers:
             logger.log_metrics(figures, step)
         self.busy, self.since = 0.0, 0

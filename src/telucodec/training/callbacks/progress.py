@@ -59,7 +59,6 @@ class LiveProgress(Callback):
     def _show(self, step: int) -> None:
         figures = ", ".join(text.format(self.record.latest[k]) for k, text in SHOWN if k in self.record.latest)
         self.bar.update(self.task, completed=step, figures=figures)
-        newest = self.record.rows[-1] if self.record.rows else {}
-        if "val/snr" in newest and newest["step"] == step != self.said:
+        if self.record.row_at("val/snr", step).get("step") == step != self.said:
             self.said = step
             self.console.print(f"step {step:>6} of {self.max_steps}: {figures}", highlight=False, soft_wrap=True)

@@ -1,34 +1,40 @@
-"""Whole held-out utterances every so many steps."""
+"""Whole held-out utterances every so many steps, and questions to the codec."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import Callback
 
+from telucodec.diagnosis.probe import Probe, Subject
 from telucodec.errors import at_least
 from telucodec.models.assess import Assessment, keyed
+from telucodec.precision import in_float32
 from telucodec.training.callbacks.gallery import Gallery
 from telucodec.training.context import Run
 from telucodec.training.module import CodecTraining
+from telucodec.training.verdict import tell
 
 
 class Validation(Callback):
-    """Assesses the codec before the first step, every `every` steps and after the last, and shows some examples.
+    """Assesses the codec before the first step, every `every` steps and after the last, and says why it is as it is.
 
     A request to stop breaks a validation off; it is made up for after the resume.
 
     Args:
         every: steps between validations, >= 1.
         examples: the first so many utterances are drawn and can be heard.
+        probes: name -> question to the codec.
+        crops: how many crops, of validation and of training utterances each, the probes ask with, >= 1.
         run: what the callbacks share.
     """
 
-    def __init__(self, *, every: int, examples: int, run: Run) -> None:
-        at_least(1, every=every)
+    def __init__(self, *, every: int, examples: int, probes: Mapping[str, Probe], crops: int, run: Run) -> None:
+        at_least(1, every=every, crops=crops)
         at_least(0, examples=examples)
-        self.every, self.examples, self.run = every, examples, run
-        self.utterances = run.data.utterances("valid")
-        self.gallery = Gallery(run.folder, run.data.sample_rate, run.tensorboard)
+        self.every, self.examples, self.probes, self.run = every, examples, dict(probes), run
+        self.utterances, self.gallery = run.data.utterances("valid"), Gallery(run)
+        self.held, self.trained = (run.data.crops(split, crops) for split in ("valid", "train"))
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.catch_up(trainer, pl_module)
@@ -53,7 +59,21 @@ class Validation(Callback):
             _, coded = assessment.hear(utterance)
             if index < self.examples:
                 examples.append((utterance, coded))
-        figures = keyed(assessment.summary(), "val")
+        figures = keyed(assessment.summary(), "val") | self._ask(module, step)
         for logger in trainer.loggers:
             logger.log_metrics(figures, step)
         self.gallery.show(step, examples)
+        tell(self.run, step)
+
+    def _ask(self, module: CodecTraining, step: int) -> dict[str, float]:
+        """What the probes find; their pictures are shown."""
+        held, trained = self.held.to(module.device), self.trained.to(module.device)
+        subject = Subject(step, module.evaluated(), module.adversary, module.terms, module.combine, held, trained)
+        figures: dict[str, float] = {}
+        for probe in self.probes.values():
+            with in_float32(module.device):
+                found = probe(subject)
+            figures |= found.figures
+            for name, picture in found.pictures.items():
+                self.run.show(f"why/{name}", picture, step, name)
+        return figures

@@ -1,0 +1,181 @@
+"""Which loss pulls where: the gradient of each term at the output, at its gain, at the latent and over the weights."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from itertools import combinations
+from math import isfinite
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+
+from telucodec.diagnosis.gradient_picture import draw
+from telucodec.diagnosis.probe import Findings, Subject, untouched
+from telucodec.models.codec import Codec
+from telucodec.models.output import OutputScale
+
+Site = Literal["audio", "gain", "encoded", "weights"]
+
+
+@dataclass(frozen=True)
+class GradientFindings:
+    """Gradients of unweighted terms, as their inner products: everything that is logged follows from these.
+
+    A term that does not reach a site has the norm 0 there, and no cosine.
+    """
+
+    index: int  # generator updates made before the step whose terms these are
+    weights: Mapping[str, float]  # term -> factor on its gradient, see `Combine.in_force`; NaN: not known yet
+    products: Mapping[Site, Tensor]  # site -> inner products of the terms' gradients, [terms, terms] in float64
+    louder: Mapping[str, float]  # term -> d value / d ln(gain): below 0, the term falls as the output gets louder
+    output_scale: Mapping[str, float]  # term -> d value / d output_scale; empty where no scale is learned
+
+    def norms(self, site: Site) -> dict[str, float]:
+        """Norm of each term's gradient at a site, unweighted."""
+        return self._by_term(self.products[site].diagonal().sqrt())
+
+    def shares(self, site: Site) -> dict[str, float]:
+        """Weighted norm of each term over the sum of all; empty where that is 0 or a weight is not known yet."""
+        pulls = self._weights() * self.products[site].diagonal().sqrt()
+        return self._by_term(pulls / pulls.sum()) if pulls.sum() > 0 else {}
+
+    def cosines(self, site: Site) -> dict[tuple[str, str], float]:
+        """Cosine of the angle between two terms' gradients, for pairs that both reach the site."""
+        norms, products = self.norms(site), self.products[site].tolist()
+        pairs = combinations(enumerate(norms), 2)
+        return {(a, b): products[i][j] / (norms[a] * norms[b]) for (i, a), (j, b) in pairs if norms[a] > 0 < norms[b]}
+
+    def clip_parts(self) -> dict[str, float]:
+        """<w g, G> / |G|^2 with G = sum of w g over the weights: the part of each term in what a clip cuts.
+
+        The parts sum to 1; a part below 0 is of a term that the others work against.
+        """
+        if "weights" not in self.products:
+            return {}
+        weights = self._weights()
+        parts = weights * (self.products["weights"] @ weights)
+        return self._by_term(parts / parts.sum()) if parts.sum() > 0 else {}
+
+    def figures(self) -> dict[str, float]:
+        """Key of the log -> value; what is undefined is absent."""
+        found: dict[str, float] = {}
+        for site in self.products:
+            signed = self.louder if site == "gain" else self.norms(site)
+            found |= {f"gradient/{site}/{name}": value for name, value in signed.items()}
+            found |= {f"gradient_share/{site}/{name}": value for name, value in self.shares(site).items()}
+            if site != "gain":
+                found |= {f"gradient_cosine/{site}/{a}~{b}": value for (a, b), value in self.cosines(site).items()}
+        found |= {f"gradient/output_scale/{name}": value for name, value in self.output_scale.items()}
+        found |= {f"gradient_clip/{name}": value for name, value in self.clip_parts().items()}
+        return {key: value for key, value in found.items() if isfinite(value)}
+
+    def _weights(self) -> Tensor:
+        return torch.tensor(list(self.weights.values()), dtype=torch.float64)
+
+    def _by_term(self, values: Tensor) -> dict[str, float]:
+        return dict(zip(self.weights, values.tolist(), strict=True))
+
+
+class TermGradients:
+    """The gradient of each term in force, for one batch in training mode.
+
+    Args:
+        sites: where it is taken; one that is left out costs nothing.
+            audio: the decoded audio.
+            gain: the logarithm of the output's gain, a single number: of the learned output scale, or where there is
+                none of the last convolution's weight W, <dL/dW, W>. Bounds and offsets behind them count.
+            encoded: the encoder's output, through the decoder and straight through the quantizer, or directly.
+            weights: all that the codec's optimizer moves, terms' own parameters included; takes the memory of one more
+                gradient for each term.
+
+    Source: ours; shares of a balanced gradient are those of Defossez et al. 2022, arXiv:2210.13438, section 3.4.
+    """
+
+    def __init__(self, *, sites: Sequence[Site]) -> None:
+        known = get_args(Site)
+        if not sites or not set(sites) <= set(known):
+            raise ValueError(f"sites must be some of {', '.join(known)}, got {list(sites)}")
+        self.sites = [site for site in known if site in sites]
+
+    def __call__(self, subject: Subject) -> Findings:
+        findings = self.measure(subject)
+        return Findings(findings.figures(), {"gradients": draw(findings)})
+
+    def measure(self, subject: Subject, share: float = 1.0, loss_scale: float = 1.0) -> GradientFindings:
+        """Take the gradients on `subject.trained`; nothing is changed by it.
+
+        Args:
+            subject: whose codebooks have begun.
+            share: of a step's batch that this is: a balancer weighs the terms of a micro-batch by it.
+            loss_scale: values are multiplied by it before and gradients divided by it after, so that float16 holds
+                them as in training.
+        """
+        codec, terms = subject.codec, subject.terms
+        assert codec.quantizer.begun, "a pass in training mode would start the codebooks"
+        lever = _lever(codec) if "gain" in self.sites else None
+        gain = torch.ones((), device=subject.trained.device, requires_grad=True)
+        with untouched(codec, subject.adversary, terms), subject.adversary.frozen(), torch.enable_grad():
+            codec.train()
+            with _turning(lever, gain) if lever else nullcontext():
+                step = replace(subject.step(subject.trained, codec(subject.trained)), share=share)
+            scored = subject.scored(step)
+            moved: list[Tensor] = [p for part in (codec, terms) for p in part.parameters() if p.requires_grad]
+            there = {"audio": [step.audio], "gain": [gain], "encoded": [step.encoded], "weights": moved}
+            sites = {site: there[site] for site in self.sites}
+            found = {name: _gradients(s.value * loss_scale, sites) for name, s in scored.items()}
+            weights = subject.combine.in_force(scored, share)
+        products = {site: _products([g[site] for g in found.values()]) / loss_scale**2 for site in sites}
+        louder = {n: float(g["gain"][0] or 0) / loss_scale for n, g in found.items()} if lever else {}
+        scale = float(lever.factor().detach()) if isinstance(lever, OutputScale) else 0.0
+        by_scale = {name: push / scale for name, push in louder.items()} if scale else {}
+        return GradientFindings(subject.index, weights, products, louder, by_scale)
+
+
+def _lever(codec: Codec) -> OutputScale | _ConvNd:
+    """What alone sets the output's gain: the last learned scale, or where there is none the last convolution."""
+    stages = [s for s in codec.output.stages.values() if isinstance(s, OutputScale) and s.scale.requires_grad]
+    parts = (codec.decoder, codec.output)
+    convolutions = [m for part in parts for m in part.modules() if isinstance(m, _ConvNd)]
+    if not (stages or convolutions):
+        raise ValueError("sites: gain needs a learned output scale or a convolution in the decoder: leave gain out")
+    return stages[-1] if stages else convolutions[-1]
+
+
+@contextmanager
+def _turning(lever: nn.Module, gain: Tensor) -> Iterator[None]:
+    """While it lasts, what a module gives is multiplied by a gain that is 1, a convolution's offset left alone."""
+
+    def turn(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        offset = 0.0 if (bias := getattr(module, "bias", None)) is None else bias[:, None]
+        return output + ((gain - 1) * (output.float() - offset)).to(output.dtype)
+
+    handle = lever.register_forward_hook(turn)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _gradients(value: Tensor, sites: Mapping[Site, Sequence[Tensor]]) -> dict[Site, list[Tensor | None]]:
+    """A scalar's gradient by the tensors of each site, from one backward pass; None where it does not reach."""
+    tensors = [tensor for site in sites.values() for tensor in site]
+    found: Sequence[Tensor | None] = [None] * len(tensors)
+    if value.requires_grad:
+        found = torch.autograd.grad(value, tensors, retain_graph=True, allow_unused=True)
+    left = iter(found)
+    return {site: [next(left) for _ in own] for site, own in sites.items()}
+
+
+def _products(gradients: Sequence[Sequence[Tensor | None]]) -> Tensor:
+    """Inner products over all tensors of a site, of terms x tensors to [terms, terms] in float64 on the CPU."""
+    total = torch.zeros(len(gradients), len(gradients), dtype=torch.float64)
+    sums: list[Tensor] = []
+    for each in zip(*gradients, strict=True):
+        there = [g for g in each if g is not None]
+        if there:
+            rows = torch.stack([torch.zeros_like(there[0]) if g is None else g for g in each])
+            rows = rows.double().view(len(rows), -1)
+            sums.append(rows @ rows.T)
+    return total + torch.stack(sums).sum(0).cpu() if sums else total

@@ -1,0 +1,62 @@
+"""Which loss pulls where, every so many steps."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from telucodec.diagnosis.gradient_picture import draw
+from telucodec.diagnosis.gradients import GradientFindings, Site, TermGradients
+from telucodec.diagnosis.probe import Subject
+from telucodec.errors import at_least
+from telucodec.training.context import Run
+from telucodec.training.module import CodecTraining
+
+
+class Gradients(Callback):
+    """Logs each term's gradient every `every` steps, after the update, and draws the newest.
+
+    The terms are those of the step just made, on its first micro-batch, with the codec as it is after it. What a probe
+    cost is logged beside it: `gradient/seconds`, and all of them over the time since the start, `gradient/cost`.
+
+    Args:
+        every: steps between probes, >= 1.
+        sites: where gradients are taken, see `TermGradients`.
+        run: what the callbacks share.
+    """
+
+    def __init__(self, *, every: int, sites: Sequence[Site], run: Run) -> None:
+        at_least(1, every=every)
+        self.every, self.run, self.probe = every, run, TermGradients(sites=sites)
+        self.began, self.spent = 0.0, 0.0
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self.began = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, CodecTraining)
+        step = trainer.global_step
+        if step % self.every:
+            return
+        if pl_module.device.type == "cuda":
+            torch.cuda.synchronize()  # the step's own work is not the probe's
+        start = time.monotonic()
+        findings = self._measured(trainer, pl_module, batch.audio)
+        self.run.show("why/gradients", draw(findings), step, "gradients")
+        seconds = time.monotonic() - start
+        self.spent += seconds
+        cost = {"gradient/seconds": seconds, "gradient/cost": self.spent / (time.monotonic() - self.began)}
+        for logger in trainer.loggers:
+            logger.log_metrics(findings.figures() | cost, step)
+
+    def _measured(self, trainer: lightning.Trainer, module: CodecTraining, audio: torch.Tensor) -> GradientFindings:
+        part = audio.chunk(module.accumulate)[0]
+        subject = Subject(module.index, module.codec, module.adversary, module.terms, module.combine, part, part)
+        scaler = getattr(trainer.precision_plugin, "scaler", None)
+        with trainer.precision_plugin.train_step_context():
+            return self.probe.measure(subject, len(part) / len(audio), 1.0 if scaler is None else scaler.get_scale())

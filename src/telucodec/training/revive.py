@@ -1,0 +1,61 @@
+"""A stored run, put together again to be questioned."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from telucodec.build import build
+from telucodec.data.module import SpeechData
+from telucodec.diagnosis.gradients import TermGradients
+from telucodec.diagnosis.probe import Probe, Subject
+from telucodec.errors import InputError
+from telucodec.models.assess import Assessment, keyed
+from telucodec.training.checkpoint import newest_checkpoint, read_checkpoint
+from telucodec.training.module import CodecTraining
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def question(
+    folder: Path, config: Mapping[str, Any], asked: Mapping[str, Any]
+) -> tuple[int, dict[str, float], dict[str, "Figure"]]:
+    """Assess the newest checkpoint of a run on its own data, ask it all probes, and take the gradients of its losses.
+
+    Args:
+        folder: of the run.
+        config: its whole configuration.
+        asked: the configuration whose probes, crops and gradients are asked for: its own, or another.
+
+    Returns:
+        The checkpoint's step, figures under the keys of the log, and pictures by name.
+
+    Raises:
+        InputError: there is no checkpoint, or the data cannot be used; the message names what is missing.
+    """
+    checkpoint, skipped = newest_checkpoint(folder)
+    if checkpoint is None:
+        raise InputError(f"{folder}: has no checkpoint to question. {' '.join(skipped) or 'Let it train to one.'}")
+    stored = read_checkpoint(checkpoint)
+    data: SpeechData = build(config["loader"], "loader")
+    module: CodecTraining = build(config["training"], "training")
+    data.prepare()
+    module.load_state_dict(stored["state_dict"])
+    assessment, utterances = (
+        Assessment(module.evaluated(), build(config["evaluator"], "evaluator")),
+        data.utterances("valid"),
+    )
+    for index in range(len(utterances)):
+        assessment.hear(utterances[index])
+    figures, pictures = keyed(assessment.summary(), "val"), dict[str, "Figure"]()
+    held, trained = (data.crops(split, asked["callback"]["validation"]["crops"]) for split in ("valid", "train"))
+    step: int = stored["global_step"]
+    subject = Subject(step, module.evaluated(), module.adversary, module.terms, module.combine, held, trained)
+    probes: list[Probe] = [build(node, f"probe.{name}") for name, node in asked["probe"].items()]
+    if module.codec.quantizer.begun:
+        probes.append(TermGradients(sites=asked["callback"]["gradients"]["sites"]))
+    for probe in probes:
+        found = probe(subject)
+        figures |= found.figures
+        pictures |= found.pictures
+    return step, figures, pictures

@@ -1,0 +1,50 @@
+"""What a run's validations come to: its label now, and its way through the plane."""
+
+from collections.abc import Mapping, Sequence
+
+from telucodec.diagnosis.label import Diagnosis, diagnose
+from telucodec.diagnosis.plane import Point, plane
+from telucodec.training.context import Run
+
+
+def validations(rows: Sequence[Mapping[str, float]]) -> dict[int, dict[str, float]]:
+    """Rows of the record at the steps of validations, everything logged at a step in one.
+
+    >>> validations([{"step": 0, "val/snr": 1.0}, {"step": 0, "gap/training_rho": 0.1}, {"step": 3, "loss/l1": 2.0}])
+    {0: {'step': 0, 'val/snr': 1.0, 'gap/training_rho': 0.1}}
+    """
+    merged: dict[int, dict[str, float]] = {}
+    for row in rows:
+        merged.setdefault(int(row["step"]), {}).update(row)
+    return {step: row for step, row in sorted(merged.items()) if "val/snr" in row}
+
+
+def verdict(found: Mapping[int, Mapping[str, float]], step: int) -> Diagnosis:
+    """The label at one of the validations.
+
+    Raises:
+        ValueError: its figures are not finite.
+    """
+    return diagnose(found[step], found.get(0, {}))
+
+
+def path(found: Mapping[int, Mapping[str, float]]) -> list[Point]:
+    """The way through the plane of RMS ratio and correlation, over all samples."""
+    rows = ((step, row.get("val/rms_ratio_pooled"), row.get("val/rho_pooled")) for step, row in found.items())
+    return [Point(step, r, rho) for step, r, rho in rows if r is not None and rho is not None]
+
+
+def tell(run: Run, step: int) -> None:
+    """Show the label of the newest validation, and say so where it has changed."""
+    found = validations(run.record.rows)
+    steps = [s for s in found if s <= step]
+    try:
+        now = verdict(found, step)
+        before = verdict(found, steps[-2]).label if len(steps) > 1 else ""
+    except ValueError as error:
+        run.console.print(f"step {step:>6}: no diagnosis: {error}", highlight=False, soft_wrap=True, markup=False)
+        return
+    run.tensorboard.experiment.add_text("why/diagnosis", f"**{now.sentence()}** {now.advice}", step)
+    run.show("why/plane", plane({run.record.name: path(found)}, "How loud, and how alike"), step, "plane")
+    if now.label != before:
+        run.console.print(f"step {step:>6}: {now.sentence()}", highlight=False, soft_wrap=True, markup=False)
