@@ -37,9 +37,12 @@ TOY = (
     "callback.validation.every=3",
     "callback.validation.examples=0",
     "callback.saving.every=2",
+    "probe=[]",  # PROBES asks them
     "trainer=cpu",
     "name=toy",
 )
+
+PROBES = "probe=[sweep,response,bypass,oracle_decoder,batchnorm_gap,training_gap]"  # as conf/train.yaml has them
 
 
 @pytest.fixture(autouse=True)

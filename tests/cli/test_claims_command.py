@@ -32,8 +32,8 @@ def test_the_table_fits_and_loses_nothing(capsys, monkeypatch, width):
 def test_counts_follow_by_letter(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     _, out = shown(capsys, LEDGER)
-    assert re.search(r"open\W+14\W+16", out)
-    assert re.search(r"decided\W+42\W+34", out)
+    assert re.search(r"open\W+16\W+19", out)
+    assert re.search(r"decided\W+40\W+31", out)
 
 
 def test_one_claim_in_full(capsys, monkeypatch):
@@ -85,8 +85,19 @@ def test_fewer_steps_reach_less(capsys):
     def verdict(*more):
         return json.loads(shown(capsys, "--json", "--show", "P032", *more, LEDGER)[1])[0]["verdict"]
 
-    assert verdict() == "exclusive"
+    assert verdict() == "open"
     assert verdict("--steps-per-epoch", "3") == "unreachable"
+
+
+def test_the_help_says_when_a_path_is_impossible_and_when_in_part(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["claims", "--help"])
+    assert stopped.value.code == 0
+    assert (
+        "Ranges of SNR and RMS ratio for one moment are read as a path from both first values to both last ones: "
+        "impossible if both ends are ruled out, impossible in part if one is, or only the lowest ratio beside the "
+        "highest SNR." in " ".join(capsys.readouterr().out.split())
+    )
 
 
 def test_the_ledger_is_found_here_or_in_the_checkout(capsys, monkeypatch, tmp_path):

@@ -3,7 +3,8 @@ import math
 
 import pytest
 
-from conftest import TOY
+from conftest import PROBES
+from telucodec.cli.compose import compose_config
 from telucodec.cli.main import main
 from telucodec.diagnosis.label import LABELS
 from telucodec.training.record import read_rows
@@ -13,7 +14,7 @@ PROBED = ("gap/training_rho", "sweep/all/best_gain", "bypass/rho", "oracle/encod
 
 
 def test_a_run_is_diagnosed_from_its_folder(train, capsys):
-    code, folder = train()
+    code, folder = train(PROBES)
     assert code == 0
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["diagnosis"]["label"] in LABELS
@@ -32,7 +33,7 @@ def test_a_run_is_diagnosed_from_its_folder(train, capsys):
 
 
 def test_a_stored_codec_is_questioned_anew_and_answers_as_it_did(train, capsys):
-    _, folder = train()
+    _, folder = train(PROBES)
     capsys.readouterr()
     rows = validations(read_rows(folder / "metrics.jsonl"))
     assert main(["diagnose", str(folder), "--probe", "--json"]) == 0
@@ -45,7 +46,7 @@ def test_a_stored_codec_is_questioned_anew_and_answers_as_it_did(train, capsys):
 
 
 def test_the_path_is_that_of_the_validations(train):
-    _, folder = train("probe=[]")
+    _, folder = train()
     rows = validations(read_rows(folder / "metrics.jsonl"))
     assert [point.step for point in path(rows)] == [0, 3, 6]
     found = verdict(rows, 6)
@@ -61,14 +62,31 @@ def test_without_a_validation_there_is_nothing_to_say(train, capsys):
     assert "has no validation yet" in capsys.readouterr().err
 
 
-def test_figures_that_are_not_finite_are_named(train, capsys):
-    _, folder = train()
+def spoil(folder, steps):
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     for row in rows:
-        row |= {"val/rho_pooled": None} if "val/rho_pooled" in row and row["step"] == 6 else {}
+        row |= {"val/rho_pooled": None} if "val/rho_pooled" in row and row["step"] in steps else {}
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_a_run_that_diverged_is_explained_up_to_there(train, capsys):
+    _, folder = train()
+    spoil(folder, {6})
+    assert main(["diagnose", str(folder)]) == 0
+    told = capsys.readouterr().out
+    assert "step 6: val/rho_pooled is nan" in told
+    assert "step 3: " in told
+    spoil(folder, {0, 3, 6})
     assert main(["diagnose", str(folder)]) == 2
     assert "val/rho_pooled is nan" in capsys.readouterr().err
+
+
+def test_a_run_of_an_older_version_is_sent_to_the_probe(train, capsys):
+    _, folder = train()
+    text = (folder / "metrics.jsonl").read_text().replace("_pooled", "_otherwise")
+    (folder / "metrics.jsonl").write_text(text)
+    assert main(["diagnose", str(folder)]) == 2
+    assert "was not recorded: by an older version" in capsys.readouterr().err
 
 
 def test_two_figures_are_read_together(capsys):
@@ -82,8 +100,10 @@ def test_two_figures_are_read_together(capsys):
     ("words", "told"),
     [
         ([], "give a run folder"),
-        (["--snr", "3"], "both --snr and --rms-ratio"),
+        (["--snr", "3"], "or both --snr and --rms-ratio"),
         (["runs/x", "--snr", "3", "--rms-ratio", "1"], "either a run folder"),
+        (["runs/x", "--snr", "3"], "either a run folder"),
+        (["--snr", "3", "--rms-ratio", "1", "--probe"], "either a run folder"),
         (["--snr", "nan", "--rms-ratio", "1"], "finite"),
         (["--snr", "0", "--rms-ratio", "0"], "> 0"),
         (["."], "is no run folder"),
@@ -95,5 +115,5 @@ def test_bad_input_is_named(words, told, capsys, tmp_path, monkeypatch):
     assert told in capsys.readouterr().err
 
 
-def test_toy_configurations_ask_the_default_probes():
-    assert not any(word.startswith("probe") for word in TOY)
+def test_the_tests_ask_what_the_default_asks():
+    assert list(compose_config([PROBES], None)["probe"]) == list(compose_config([], None)["probe"])

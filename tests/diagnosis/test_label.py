@@ -89,7 +89,7 @@ def test_just_on_a_limit_is_not_beyond_it():
     assert diagnose(HEALTHY | {"val/rho_pooled": 0.4999}, UNTRAINED).label == "shape-not-learned"
 
 
-@pytest.mark.parametrize("figures", [{}, {"val/rho_pooled": math.nan}])
-def test_figures_that_are_not_finite_have_no_label(figures):
-    with pytest.raises(ValueError, match="val/rho_pooled is"):
+@pytest.mark.parametrize(("figures", "why"), [({}, "not recorded"), ({"val/rho_pooled": math.nan}, "is nan")])
+def test_figures_that_are_not_there_or_not_finite_have_no_label(figures, why):
+    with pytest.raises(ValueError, match=why):
         diagnose(figures, {})

@@ -56,6 +56,8 @@ def test_impossible_figures_are_said_to_be_so():
     assert found["possible"] is False
     assert found["label"] is None
     assert "No pair of signals" in found["text"]
+    assert "offset of 2.00 to 2.49 times" in found["text"]
+    assert "offset of" not in read_pair(20.0, 0.5).plain()["text"], "too good, not too bad"
     assert found["snr_limit"] == pytest.approx(6.90, abs=5e-3)
 
 

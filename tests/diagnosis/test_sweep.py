@@ -1,12 +1,13 @@
 """Where each loss is lowest as the output's gain changes: numbers that a person can compute."""
 
+import numpy as np
 import pytest
 import torch
 from subjects import pair, subject, told
 from torch import nn
 
 from telucodec.audio.picture import pixels
-from telucodec.diagnosis.sweep import GainSweep, lowest
+from telucodec.diagnosis.sweep import GainSweep, lowest, refined
 from telucodec.diagnosis.sweep_picture import draw_sweep
 from telucodec.losses.combine import GradientBalancer
 from telucodec.losses.gan import Adversarial, FeatureMatching
@@ -221,3 +222,41 @@ def test_a_flat_loss_is_drawn_and_called_flat():
 def test_wrong_values_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
         sweep(**values)
+
+
+@pytest.mark.parametrize("rms_ratio", [0.05, 0.125, 0.6])
+def test_a_log_spectral_loss_of_a_quiet_output_is_lowest_where_a_dense_sweep_finds_it(rms_ratio):
+    """The target's spectrum falls, the output's does not: half as loud as the target is best, far from silence."""
+    generator = torch.Generator().manual_seed(1)
+    noise = torch.randn(4, 1, 4096, generator=generator)
+    target = 0.1 * torch.nn.functional.avg_pool1d(noise, 9, 1, 4)
+    audio = rms_ratio * target.std() * torch.randn(4, 1, 4096, generator=generator)
+    terms = {"mel": MultiScaleMel(**MEL)}
+    found = sweep()(subject(told(target, audio), target, terms)).figures
+    dense = sweep(points=401)(subject(told(target, audio), target, terms)).figures
+    assert 0.05 < dense["sweep/mel/best_rms_ratio"] < 1.5
+    assert found["sweep/mel/best_rms_ratio"] == pytest.approx(dense["sweep/mel/best_rms_ratio"], abs=0.02)
+    assert found["sweep/all/best_rms_ratio"] == pytest.approx(dense["sweep/mel/best_rms_ratio"], abs=0.02)
+    assert found["sweep/mel/curvature"] == pytest.approx(dense["sweep/mel/curvature"], rel=0.6)
+
+
+def test_no_minimum_is_below_what_a_gain_gives():
+    at = np.linspace(0, 2, 17)
+    steep = lambda r: abs(np.log((r + 1e-6) / 0.04))  # noqa: E731
+    low = refined(at, np.array([steep(r) for r in at]), steep)
+    assert low.at == pytest.approx(0.04, abs=5e-3)
+    assert low.value == pytest.approx(steep(low.at))
+    alone = lowest(at, np.array([steep(r) for r in at]))
+    assert alone.value < steep(alone.at) - 1, "the first parabola alone promises too much"
+
+
+def test_discriminators_that_answer_nan_stop_nothing():
+    class Broken(nn.Module):
+        def forward(self, audio):
+            return Verdict((audio.mean((1, 2))[:, None] * torch.nan,), ((audio * torch.nan,),))
+
+    target, audio = pair(0.3, 0.5)
+    terms = {"mse": MSE(**PLAIN), "adversarial": Adversarial(**ON, objective=Louder())}
+    found = sweep()(subject(told(target, audio), target, terms, Broken())).figures
+    assert found["sweep/mse/best_rms_ratio"] == pytest.approx(0.3, abs=1e-6)
+    assert "sweep/adversarial/best_gain" not in found

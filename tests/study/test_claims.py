@@ -83,15 +83,15 @@ def test_verdicts_are_of_the_list_and_rest_on_something(judged):
 
 def test_most_predictions_are_decided_without_a_run(judged):
     found = counts(each for name, each in judged.items() if name.startswith("P"))
-    assert sum(found.values()) - found["open"] == 34
+    assert sum(found.values()) - found["open"] == 31
     assert found == {
-        "impossible": 14, "unreachable": 4, "inconsistent": 7, "exclusive": 1, "impossible in part": 2,
-        "false": 2, "certain": 2, "consistent": 2, "open": 16,
+        "impossible": 13, "unreachable": 5, "inconsistent": 5, "impossible in part": 2,
+        "false": 2, "certain": 2, "consistent": 2, "open": 19,
     }  # fmt: skip
     undecided = [name for name, each in judged.items() if name.startswith("P") and each.verdict == "open"]
     assert undecided == [
-        "P001", "P003", "P005", "P006", "P009", "P011", "P012", "P013", "P015", "P023", "P024", "P028", "P031",
-        "P033", "P040", "P046",
+        "P001", "P003", "P005", "P006", "P009", "P011", "P012", "P013", "P015", "P023", "P024", "P025", "P026",
+        "P028", "P031", "P032", "P033", "P040", "P046",
     ]  # fmt: skip
 
 
@@ -106,26 +106,33 @@ def test_the_epoch_25_of_document_s000(judged):
     assert judged["P033"].verdict == "open"  # by itself
 
 
+def test_snr_beyond_the_rms_ratio(judged):
+    assert judged["P035"].verdict == "impossible"
+    assert reasons(judged, "P035")[0] == pytest.approx([6.02, 10.46], abs=0.005)
+
+
 @pytest.mark.parametrize(
-    ("name", "limits"),
-    [("P035", [6.02, 10.46]), ("P036", [13.98]), ("P037", [26.02, 28.6]), ("P044", [27.96, 28.6])],
+    ("name", "verdict", "limit"),
+    [
+        ("P036", "unreachable", 13.98),  # its first end
+        ("P037", "impossible", 26.02),  # its first end; by the rate, all of it
+        ("P042", "impossible in part", 10.46),  # crosswise
+        ("P043", "impossible in part", 18.42),  # crosswise
+        ("P044", "impossible", 27.96),  # its first end; by the rate, all of it
+    ],
 )
-def test_snr_beyond_the_rms_ratio(judged, name, limits):
-    assert judged[name].verdict == "impossible"
-    assert reasons(judged, name)[0] == pytest.approx(limits, abs=0.005)
-
-
-@pytest.mark.parametrize(("name", "limit"), [("P042", 10.46), ("P043", 18.42)])
-def test_snr_beyond_the_rms_ratio_crosswise(judged, name, limit):
-    assert judged[name].verdict == "impossible in part"
-    assert reasons(judged, name)[0] == pytest.approx([limit], abs=0.005)
+def test_snr_beyond_the_rms_ratio_in_part(judged, name, verdict, limit):
+    assert judged[name].verdict == verdict
+    assert reasons(judged, name, "impossible in part")[0] == pytest.approx([limit], abs=0.005)
 
 
 def test_the_rate_bound(judged, ledger):
     bound = ledger.header.rate_bound.snr
     by_rate = [n for n, each in judged.items() if each.verdict == "impossible" and each.evidence[0].identity == "rate"]
-    assert by_rate == ["C55", "P007", "P008", "P020", "P022", "P029", "P045"]
+    assert by_rate == ["C55", "P007", "P008", "P020", "P022", "P029", "P037", "P044", "P045"]
     assert all(reasons(judged, name)[0] == [bound] for name in by_rate)
+    assert "a reference for Gaussian sources" in reasons(judged, "P037")[1]
+    assert "8 kbit/s is 001's figure" in reasons(judged, "P037")[1]
 
 
 def test_observations_and_what_they_imply(judged):
@@ -147,7 +154,14 @@ def test_the_epoch_0_of_document_s000(judged):
 
 @pytest.mark.parametrize(
     ("name", "wanted", "most"),
-    [("P018", 0.7, 0.145), ("P019", 1.6, 0.582), ("P021", 1.5, 0.582), ("P027", 0.5, 0.291), ("C17", 1.5, 0.582)],
+    [
+        ("P018", 0.7, 0.145),
+        ("P019", 1.6, 0.582),
+        ("P021", 1.5, 0.582),
+        ("P027", 0.5, 0.291),
+        ("P036", 1.5, 1.454),
+        ("C17", 1.5, 0.582),
+    ],
 )
 def test_moves_beyond_the_optimizer(judged, name, wanted, most):
     assert judged[name].verdict == "unreachable"
@@ -161,7 +175,28 @@ def test_as_many_steps_as_the_documents_figures_come_to_move_nothing(ledger):
     found = {each.claim.id: each for each in judge(ledger, ledger.header.steps_per_epoch.stated)}
     moved = {n: each for n, each in found.items() if any(p.from_ is not None for p in each.claim.predicts)}
     assert [n for n, each in moved.items() if "unreachable" not in {e.verdict for e in each.evidence}] == ["P014"]
-    assert found["P032"].verdict == "unreachable"
+    assert [found[name].verdict for name in ("P032", "P036")] == ["unreachable", "unreachable"]
+
+
+def test_the_scale_of_epoch_25_is_within_the_bound_and_beyond_a_steady_gradient(judged):
+    numbers, text = reasons(judged, "P032")
+    assert judged["P032"].verdict == "open"
+    assert numbers == pytest.approx([0.727], abs=5e-4)
+    assert "0.5 away. In 10000 steps Adam moves a number by 0.1 under a steady gradient" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "then"),
+    [
+        ("P036", 413, "impossible in part"),
+        ("P027", 688, "exclusive"),
+        ("P021", 1032, "exclusive"),
+        ("C17", 1032, "open"),
+    ],
+)
+def test_more_steps_than_are_granted_bring_them_within_the_bound(ledger, name, steps, then):
+    found = [{e.claim.id: e.verdict for e in judge(ledger, n)}[name] for n in (steps - 1, steps)]
+    assert found == ["unreachable", then]
 
 
 @pytest.mark.parametrize(
@@ -171,8 +206,6 @@ def test_as_many_steps_as_the_documents_figures_come_to_move_nothing(ledger):
         ("P004", "P002", 0.745),
         ("P016", "P017", 0.690),
         ("P017", "P016", 0.690),
-        ("P025", "P026", 0.433),
-        ("P026", "P025", 0.433),
     ],
 )
 def test_losses_and_snrs_that_contradict_each_other(judged, name, other, sigma):
@@ -181,6 +214,16 @@ def test_losses_and_snrs_that_contradict_each_other(judged, name, other, sigma):
     assert numbers == pytest.approx([sigma], abs=5e-4)
     assert f"(with {other})" in text
     assert name not in ("P002", "P004") or "1.10 at 0.089 and 22.5 dB" in text
+
+
+def test_what_the_loudest_recording_allows_is_open(judged, ledger):
+    assert ledger.header.target_rms.highest == 0.45
+    for name, other in (("P025", "P026"), ("P026", "P025")):
+        assert judged[name].verdict == "open"
+        assert (
+            f"(with {other}): loss/l1 + loss/mse 0.4 to 0.6 with 3 to 10 dB is a target of RMS 0.43 or more"
+            in (reasons(judged, name)[1])
+        )
 
 
 def test_the_scale_cannot_do_it(judged):
@@ -192,14 +235,17 @@ def test_the_scale_cannot_do_it(judged):
     assert judged["P014"].verdict == "certain"
 
 
-def test_the_scale_cannot_go_both_ways(judged):
-    ways = {
-        name: [e.text for e in judged[name].evidence if e.verdict == "exclusive"] for name in ("P021", "P027", "P032")
+def test_claims_that_cannot_both_be_right(judged):
+    found = {name: text for name in judged if (text := reasons(judged, name, "exclusive")[1])}
+    assert found == {
+        "C12": "training with ceilings on the losses: with here, without in C26.",
+        "C26": "training with ceilings on the losses: without here, with in C12.",
+        "C28": "amplitude under more weight on L1 + MSE: up here, down in C33.",
+        "P021": "where the output scale goes: up here, down in P027.",
+        "P027": "where the output scale goes: down here, up in P021.",
     }
-    assert ways["P021"] == ways["P032"] == ["where the output scale goes: up here, down in P027."]
-    assert ways["P027"] == ["where the output scale goes: down here, up in P021, P032."]
-    assert judged["P032"].verdict == "exclusive"
-    assert {judged[name].verdict for name in ("C12", "C26", "C33")} == {"exclusive"}
+    assert [judged[name].verdict for name in ("C12", "C26")] == ["exclusive", "exclusive"]
+    assert [judged[name].verdict for name in ("C28", "C33")] == ["impossible", "open"]
 
 
 @pytest.mark.parametrize(
@@ -210,6 +256,13 @@ def test_gradients_that_there_are_not(judged, name, identity, number):
     assert judged[name].verdict == "impossible"
     first = judged[name].evidence[0]
     assert (first.identity, first.number) == (identity, number)
+
+
+def test_the_quantizer_s_gradient_at_the_encoder_is_not_ruled_out(judged):
+    assert judged["C46"].verdict == "open"
+    assert [p.metric for p in judged["C46"].claim.predicts] == [
+        "gradient_share/encoded/commitment + gradient_share/encoded/codebook"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -22,14 +22,17 @@ def evidence(folder, verdict, *claims, **more):
     [
         ((0.4, 0.6), (5, 10), "impossible"),  # at both ends
         ((0.5, 0.9), (6.02, 20), "impossible in part"),  # on the limit, 6.0206 and 20 dB, but not crosswise
-        ((0.5, 0.9), (6.03, 20), "impossible"),
-        ((0.5, 0.9), (6.02, 20.01), "impossible"),
+        ((0.5, 0.9), (6.03, 20), "impossible in part"),  # at the first end
+        ((0.5, 0.9), (6.02, 20.01), "impossible in part"),  # at the last
+        ((0.5, 0.9), (6.03, 20.01), "impossible"),
+        ((0.5, 0.5), (6.02, 6.03), "impossible in part"),
         ((0.7, 0.85), (8, 12), "impossible in part"),  # only 12 dB at 0.7
         ((0.7, 0.85), (8, 10.45), "open"),
         ((1.0, 1.0), (27, 27), "open"),
         ((1.6, 1.6), (4.44, 4.44), "impossible"),  # as far above 1 as 0.4 is below it
         ((0.9, None), (18, None), "open"),
-        ((0.8, None), (18, None), "impossible"),
+        ((0.8, None), (18, None), "impossible in part"),
+        ((1.2, None), (20, None), "impossible"),  # above 1 it only falls: nothing remains
     ],
 )
 def test_snr_beside_the_rms_ratio(tmp_path, ratio, snr, verdict):
@@ -37,6 +40,25 @@ def test_snr_beside_the_rms_ratio(tmp_path, ratio, snr, verdict):
     assert verdicts(tmp_path, claim(predicts=pair)) == [verdict]
     pooled = [says("val/rms_ratio_pooled", *ratio), says("val/snr_pooled", *snr)]
     assert verdicts(tmp_path, claim(predicts=pooled)) == [verdict]
+
+
+@pytest.mark.parametrize(
+    ("snr", "verdict", "told"),
+    [
+        (
+            (6.03, 20.01),
+            "impossible",
+            ["0.5 allows 6.02 dB at most, not 6.03.", "0.9 allows 20.00 dB at most, not 20.01."],
+        ),
+        ((6.03, 20), "impossible in part", ["0.5 allows 6.02 dB at most, not 6.03, though the rest fits."]),
+        ((6.02, 20.01), "impossible in part", ["0.9 allows 20.00 dB at most, not 20.01, though the rest fits."]),
+        ((6.02, 20), "impossible in part", ["0.5 allows 6.02 dB at most, not 20, though the rest fits."]),
+    ],
+)
+def test_each_end_that_is_ruled_out_is_named(tmp_path, snr, verdict, told):
+    pair = [says("val/rms_ratio", 0.5, 0.9), says("val/snr", *snr)]
+    found = evidence(tmp_path, verdict, claim(predicts=pair))
+    assert [each.text for each in found] == [f"At epoch 5: an RMS ratio of {text}" for text in told]
 
 
 def test_what_remains_is_said(tmp_path):
@@ -67,6 +89,11 @@ def test_only_predictions_of_the_same_moment_are_joined(tmp_path):
 )
 def test_the_rate(tmp_path, snr, verdict):
     assert verdicts(tmp_path, claim(predicts=[says("val/snr", *snr)])) == [verdict]
+
+
+def test_the_rate_says_what_it_refers_to(tmp_path):
+    (found,) = evidence(tmp_path, "impossible", claim(predicts=[says("val/snr", 29)]))
+    assert "a reference for Gaussian sources of speech's spectra; measured." in found.text
 
 
 def test_the_rate_is_the_header_s(tmp_path):
@@ -326,6 +353,23 @@ def test_laws_exclude_their_opposites(tmp_path):
     assert "A2" in evidence(tmp_path, "exclusive", up, down)[0].text
 
 
+@pytest.mark.parametrize(
+    ("rival", "theirs", "verdict"),
+    [
+        (says("val/snr", 28), "exclusive", "exclusive"),  # as much as the rate carries
+        (says("val/snr", 28.1), "impossible", "open"),
+        (says("val/snr", 20, 30), "exclusive", "exclusive"),  # impossible in part
+        (says("train/output_scale", 9.0, from_=1.0), "unreachable", "exclusive"),
+    ],
+)
+def test_a_claim_that_is_impossible_itself_excludes_no_other(tmp_path, rival, theirs, verdict):
+    up = claim("A1", law={"name": "scale", "direction": "up"})
+    down = claim("A2", preset="s001", predicts=[rival], law={"name": "scale", "direction": "down"})
+    assert verdicts(tmp_path, up, down) == [verdict, theirs]
+    assert verdicts(tmp_path, down, up) == [theirs, verdict]
+    assert len(evidence(tmp_path, "exclusive", down, up)) == 1  # the other one still speaks against it
+
+
 @pytest.mark.parametrize(("finding", "verdict"), [(True, "true"), (False, "false"), ("partly", "partly")])
 def test_citations_carry_what_was_found(tmp_path, finding, verdict):
     (found,) = judged(
@@ -337,7 +381,7 @@ def test_citations_carry_what_was_found(tmp_path, finding, verdict):
 def test_the_strongest_evidence_is_the_verdict_and_all_of_it_is_listed(tmp_path):
     given = claim(
         preset="s001",
-        predicts=[says("train/output_scale", 9.0, from_=1.0), says("val/snr", 20, 30), says("val/rms_ratio", 0.9)],
+        predicts=[says("train/output_scale", 9.0, from_=1.0), says("val/snr", 20, 30), says("val/rms_ratio", 0.8)],
         arithmetic=[{"expression": "1", "stated": 1}],
         law={"name": "x", "direction": "up"},
     )

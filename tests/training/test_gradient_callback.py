@@ -5,6 +5,7 @@ import torch
 from test_fit import assert_same, rows, state
 from torch import nn
 
+from conftest import PROBES
 from telucodec.diagnosis.gradients import TermGradients
 from telucodec.training.player import Player
 from telucodec.training.schedule import Constant
@@ -43,17 +44,20 @@ def test_the_terms_are_those_of_the_step_just_made(train):
 @pytest.mark.parametrize(
     "options",
     [
-        [],
-        ["output=[post_net,scale]", "quantizer_dropout=batch", "norm=weight"],
-        ["combine=balancer", "training.accumulate=2", "quantizer_dropout=items"],
-        ["trainer.precision=bf16-mixed", "output=[]"],
+        pytest.param([], id="default", marks=pytest.mark.slow),
+        pytest.param(["output=[post_net,scale]", "quantizer_dropout=batch", "norm=weight"], id="batch-norm"),
+        pytest.param(
+            ["combine=balancer", "training.accumulate=2", "quantizer_dropout=items"],
+            id="balancer",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(["trainer.precision=bf16-mixed", "output=[]"], id="bfloat16", marks=pytest.mark.slow),
     ],
-    ids=["default", "batch-norm", "balancer", "bfloat16"],
 )
-def test_a_probe_after_every_step_leaves_the_run_as_it_was(train, options):
+def test_instruments_at_every_step_leave_the_run_as_it_was(train, options):
     """Bit for bit: weights, codebooks, running statistics, optimizers, the balancer's averages, random states."""
     _, plain = train("name=plain", "callback=[logging,validation,saving]", *options)
-    _, probed = train("name=probed", "callback.gradients.every=1", *options)
+    _, probed = train("name=probed", "callback.gradients.every=1", "callback.restarts.every=1", PROBES, *options)
     assert len([row for row in rows(probed) if "gradient/audio/l1" in row]) == 6
     for key in ("state_dict", "optimizer_states", "telucodec"):
         assert_same(state(plain)[key], state(probed)[key], key)

@@ -37,12 +37,15 @@ verdicts, the strongest first:
   impossible          an identity, or the bitrate, rules it out
   unreachable         the optimizer cannot move the parameter that far in the steps there are
   inconsistent        the document says something else that it cannot go with
-  exclusive           another claim answers the same question the other way
+  exclusive           another claim, not itself impossible, answers the same question the other way
   impossible in part  some of the stated values are ruled out
   false, partly, true arithmetic done again; statements about others' work, held against that work
   certain             cannot fail
   consistent          an observation that can have been, with what it implies
   open                until runs decide
+
+Ranges of SNR and RMS ratio for one moment are read as a path from both first values to both last ones: impossible if
+both ends are ruled out, impossible in part if one is, or only the lowest ratio beside the highest SNR.
 
 examples:
   telucodec claims                        experiments/seed_documents/claims.yaml

@@ -30,8 +30,8 @@ COLUMNS = (
     ("val/snr_pooled", "SNR", "{:.2f}"),
     ("val/rho_pooled", "rho", "{:.3f}"),
     ("val/rms_ratio_pooled", "r", "{:.3f}"),
-    ("val/snr_best_gain_pooled", "best gain", "{:.2f}"),
-    ("val/snr_best_gain_per_file_pooled", "per file", "{:.2f}"),
+    ("val/snr_best_gain_pooled", "at best gain", "{:.2f}"),
+    ("val/snr_best_gain_per_file_pooled", "a gain a file", "{:.2f}"),
     ("val/loss_at_rms_1_pooled", "cost of r = 1", "{:.2f}"),
     ("val/shape_share_pooled", "shape", "{:.0%}"),
     ("val/gain_share_pooled", "gain", "{:.0%}"),
@@ -54,10 +54,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Diagnose a run, or two numbers."""
     numbers = (options.snr, options.rms_ratio)
-    if (options.run_folder is None) == (None in numbers) and numbers != (None, None):
-        raise InputError("diagnose: give either a run folder, or both --snr and --rms-ratio.")
     if options.run_folder is None and numbers == (None, None):
         raise InputError("diagnose: give a run folder (see `ls runs/*`), or --snr and --rms-ratio.")
+    if numbers != (None, None) and (options.run_folder is not None or None in numbers or options.probe):
+        raise InputError("diagnose: give either a run folder (and --probe), or both --snr and --rms-ratio.")
     found = _numbers(*numbers) if options.run_folder is None else _run(options.run_folder, options.probe)
     if options.json:
         from telucodec.training.record import plain
@@ -84,13 +84,12 @@ def _run(folder: Path, probe: bool) -> dict[str, Any]:
     from telucodec.disk import replacing
     from telucodec.models.stored import read_config
     from telucodec.training.record import read_rows
-    from telucodec.training.verdict import path, validations, verdict
+    from telucodec.training.verdict import path, validations
 
     config = read_config(folder)
     found = validations(read_rows(folder / "metrics.jsonl"))
     if not found:
         raise InputError(f"{folder}: has no validation yet. Let it train to its first one (callback.validation.every).")
-    newest = max(found)
     pictures: dict[str, Any] = {}
     if probe:
         from telucodec.cli.compose import compose_config
@@ -98,18 +97,32 @@ def _run(folder: Path, probe: bool) -> dict[str, Any]:
 
         step, figures, pictures = question(folder, config, compose_config([], None))
         found[step] = found.get(step, {"step": float(step)}) | figures
-        newest = step if "val/snr" in found[step] else newest
-    try:
-        labels = {step: verdict(found, step) for step in found if "val/snr" in found[step]}
-    except ValueError as error:
-        raise InputError(f"{folder}: {error}. Nothing can be said about it.") from None
     pictures["plane"] = plane({str(config["name"]): path(found)}, "How loud, and how alike")
+    told = _told(folder, {step: row for step, row in found.items() if "val/snr" in row})
     for name, picture in pictures.items():
         with replacing(folder / "diagnosis" / f"{name}.png") as partial:
             picture.savefig(partial, format="png", dpi=100)
-    told = {step: {**found[step], "label": label.label} for step, label in labels.items()}
+    return told | {"probed": probe, "pictures": str(folder / "diagnosis")}
+
+
+def _told(folder: Path, found: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """The label of each validation, and the newest one explained that has finite figures."""
+    from telucodec.training.verdict import verdict
+
+    labels, wrong = {}, {}
+    for step in found:
+        try:
+            labels[step] = verdict(found, step)
+        except ValueError as error:
+            wrong[step] = str(error)
+    if not labels:
+        raise InputError(f"{folder}: {wrong[max(wrong)]}.")
+    newest = max(labels)
+    names = {step: label.label for step, label in labels.items()} | dict.fromkeys(wrong)
+    validations = [{**row, "label": names[step]} for step, row in found.items()]
     summary = {"run": str(folder), "step": newest, "diagnosis": labels[newest].plain(), "figures": found[newest]}
-    return summary | {"validations": list(told.values()), "pictures": str(folder / "diagnosis")}
+    summary["without_label"] = {str(step): why for step, why in wrong.items()}
+    return summary | {"validations": validations}
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -117,16 +130,17 @@ def _show(found: dict[str, Any]) -> None:
     table = Table(*(name for _, name, _ in COLUMNS), "label", title="noise by shape, gain and DC; over all samples")
     for row in found["validations"]:
         cells = ["" if row.get(key) is None else text.format(row[key]) for key, _, text in COLUMNS]
-        table.add_row(*cells, row["label"])
+        table.add_row(*cells, row["label"] or "none")
     console.print(table)
     for title, prefix in (("by loudness", "val/"), ("by band, Hz", "val/band/")):
         _parts(console, title, found["figures"], prefix)
     told = found["diagnosis"]
-    lines = [f"step {found['step']}: {told['label']}: {told['means']}"]
+    lines = [f"step {step}: {why}." for step, why in found["without_label"].items()]
+    lines += [f"step {found['step']}: {told['label']}: {told['means']}"]
     lines += [f"  {r['figure']} is {r['value']:.3g} ({r['than']} {r['limit']:.3g})" for r in told["because"]]
     lines += [f"first: {told['advice']}"]
     lines += [f"also: {', '.join(told['also'])}"] if told["also"] else []
-    asked = "not examined, for want of figures: {} (add --probe)"
+    asked = "not examined, for want of figures: {}" + ("" if found["probed"] else " (add --probe)")
     lines += [asked.format(", ".join(told["unexamined"]))] if told["unexamined"] else []
     lines += [f"pictures: {found['pictures']}"]
     console.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
@@ -134,7 +148,7 @@ def _show(found: dict[str, Any]) -> None:
 
 def _parts(console: Console, title: str, figures: dict[str, float], prefix: str) -> None:
     names = [key[len(prefix) : -len("/rho")] for key in figures if key.startswith(prefix) and key.endswith("/rho")]
-    names = [name for name in names if "/" not in name]
+    names = [name for name in names if name and "/" not in name]
     if not names:
         return
     table = Table(title, *names)

@@ -73,7 +73,7 @@ def read_manifest(path: Path) -> Manifest:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")  # splitlines() also breaks at characters inside strings
     except OSError:
-        raise InputError(f"{path}: no such manifest. Make one: telucodec data prepare SOURCE DEST.") from None
+        raise InputError(f"{path}: no such manifest or folder. Make one: telucodec data prepare SOURCE DEST.") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a manifest (not UTF-8 text). Give the manifest.jsonl that was made.") from None
     entries = tuple(_parse(path, number, line) for number, line in enumerate(lines, 1) if line.strip())

@@ -10,6 +10,8 @@ from telucodec.diagnosis.probe import Findings, Subject, untouched
 from telucodec.metrics.level import Moments
 from telucodec.models.codec import Codec
 
+GAPS = ("snr", "rho", "rms_ratio")
+
 
 class BatchNormGap:
     """What batch normalisation alone changes between training and evaluation, on the same held-out crops.
@@ -19,7 +21,7 @@ class BatchNormGap:
     else stays in evaluation mode.
 
     Logs `gap/batchnorm_snr` in dB, `gap/batchnorm_rho` and `gap/batchnorm_rms_ratio`: by the batch minus by running
-    averages. Nothing is found where there is no batch norm, or codebooks have not begun.
+    averages; all 0 where there is no batch norm. Nothing is found before codebooks have begun.
 
     Source: ours.
     """
@@ -27,14 +29,16 @@ class BatchNormGap:
     @torch.no_grad()
     def __call__(self, subject: Subject) -> Findings:
         norms = [part for part in subject.codec.modules() if isinstance(part, _BatchNorm)]
-        if not norms or not subject.codec.quantizer.begun:
+        if not norms:
+            return Findings({f"gap/batchnorm_{name}": 0.0 for name in GAPS})
+        if not subject.codec.quantizer.begun:
             return Findings()
         with untouched(subject.codec):
             averaged = _level(subject.codec.eval(), subject.held)
             for norm in norms:
                 norm.train()
             batch = _level(subject.codec, subject.held)
-        return Findings({f"gap/batchnorm_{n}": batch[n] - averaged[n] for n in ("snr", "rho", "rms_ratio")})
+        return Findings({f"gap/batchnorm_{n}": batch[n] - averaged[n] for n in GAPS})
 
 
 class TrainingGap:

@@ -94,14 +94,15 @@ RULES = (
         "codebook-collapse",
         (Condition("codebook/bits_share", "<", 1 / 3),),
         "the codebooks carry less than a third of their bits: most frames get the same few codewords.",
-        "Start the codewords from data (initial=kmeans) and restart dead ones (restart=relative).",
+        "Start the codewords from data (initial=kmeans) and restart dead ones (restart=relative); where both are so "
+        "already, give it more steps, and look at latent/offset: a large constant part leaves little to tell apart.",
     ),
     Rule(
         "dc-offset",
         (Condition("val/dc_share_pooled", ">", 0.5),),
         "most of the noise is a constant offset.",
-        "Take the offset out of the last convolution (ablation=[no_final_bias]) or remove the mean "
-        "(output=[remove_mean]).",
+        "Take the offset out of the last convolution (ablation=[no_final_bias]), or add remove_mean to the output "
+        "stage (output=[scale,remove_mean]).",
     ),
     Rule(
         "overfit",
@@ -160,8 +161,10 @@ def diagnose(figures: Mapping[str, float], untrained: Mapping[str, float]) -> Di
     Raises:
         ValueError: the correlation is missing or not a number: there is nothing to go by.
     """
-    if not math.isfinite(figures.get(RHO, math.nan)):
-        raise ValueError(f"{RHO} is {figures.get(RHO, 'missing')}: the output or the target is not finite, or silent")
+    if RHO not in figures:
+        raise ValueError(f"{RHO} was not recorded: by an older version. Question the stored codec anew, with --probe")
+    if not math.isfinite(figures[RHO]):
+        raise ValueError(f"{RHO} is {figures[RHO]}: the output is not finite any more: the run diverged")
     known = dict(figures) | derived(figures, untrained)
     holding = [rule for rule in RULES if all(condition.holds(known) for condition in rule.conditions)]
     rule = holding[0] if holding else HEALTHY

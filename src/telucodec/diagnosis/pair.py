@@ -10,7 +10,7 @@ from telucodec.diagnosis.label import diagnose
 
 @dataclass(frozen=True)
 class Pair:
-    """Two reported figures and what follows from them; without an offset."""
+    """Two reported figures and what follows from them, if the output has no offset."""
 
     snr: float  # dB
     rms_ratio: float
@@ -22,7 +22,7 @@ class Pair:
 
     @property
     def possible(self) -> bool:
-        """Whether two signals can have both figures."""
+        """Whether two signals without an offset between them can have both figures."""
         return abs(self.rho) <= 1 + 1e-9  # rounding
 
     def plain(self) -> dict[str, Any]:
@@ -46,11 +46,11 @@ class Pair:
     def _text(self, known: dict[str, Any]) -> str:
         if not known:
             loudest = f"at RMS ratio {self.rms_ratio:g} the SNR is at most {snr_limit(self.rms_ratio):.2f} dB"
-            quietest = -20 * math.log10(1 + self.rms_ratio)
+            lowest = -20 * math.log10(1 + self.rms_ratio)
             return (
-                f"No pair of signals has SNR {self.snr:g} dB at RMS ratio {self.rms_ratio:g}: they would need a "
-                f"correlation of {self.rho:.2f}; {loudest} and at least {quietest:.2f} dB. One of the two is something "
-                "else: a ratio of peaks or ranges, an absolute RMS, an average over files, or DC counts as loudness."
+                f"No pair of signals has SNR {self.snr:g} dB at RMS ratio {self.rms_ratio:g} without an offset: they "
+                f"would need a correlation of {self.rho:.2f}; {loudest} and at least {lowest:.2f} dB.{self._offset()} "
+                "Or one of them is something else: a ratio of peaks or ranges, an absolute RMS, an average over files."
             )
         return (
             f"SNR {self.snr:g} dB at RMS ratio {self.rms_ratio:g}: the correlation rho is {self.rho:.4f}.\n"
@@ -59,6 +59,14 @@ class Pair:
             f"target it is {known['snr_at_rms_1']:.2f} dB.\n"
             f"{known['label']}: {known['means']}"
         )
+
+    def _offset(self) -> str:
+        """The offset that would explain an SNR which is too low."""
+        noise = 10 ** (-self.snr / 10)
+        if self.rho > 0:
+            return ""
+        least, most = (math.sqrt(noise - (1 + sign * self.rms_ratio) ** 2) for sign in (1, -1))
+        return f" A constant offset of {least:.2f} to {most:.2f} times the target's RMS would explain it."
 
 
 def read_pair(snr: float, rms_ratio: float) -> Pair:

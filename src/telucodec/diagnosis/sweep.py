@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from math import isnan
+from math import isnan, nan
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +20,10 @@ from telucodec.metrics.level import Moments
 from telucodec.records import Step, Verdict
 
 Curve = NDArray[np.float64]  # a loss, [points]
+Reader = Callable[[float], float]  # a loss at an RMS ratio
 FLAT = 1e-6  # of the largest value: what float32 sums can tell apart
+TRUST = 0.02  # of a parabola's height: how far from it the curve may be
+ROUNDS = 4  # of closer looks, each at a quarter of the width
 
 
 class Lowest(NamedTuple):
@@ -72,9 +75,14 @@ class GainSweep:
             if not level["rms_ratio"] > 0:  # silence: no gain changes it
                 return Findings(figures)
             audible = {name: s for name, s in scored.items() if s.through == "audio"}
-            curves = self._curves(subject, step, list(audible), level["rms_ratio"])
-            curves |= weighted(curves, in_force(subject, audible))
-        found = {name: low for name, curve in curves.items() if (low := lowest(self.ratios, curve))}
+            read = self._readers(subject, step, list(audible), level["rms_ratio"])
+            curves = {name: np.array([one(ratio) for ratio in self.ratios]) for name, one in read.items()}
+            curves = {name: curve for name, curve in curves.items() if np.isfinite(curve).all()}
+            if shares := known({name: weight for name, weight in in_force(subject, audible).items() if name in curves}):
+                read["all"] = lambda ratio: sum(weight * read[name](ratio) for name, weight in shares.items())
+                curves["all"] = np.sum([weight * curves[name] for name, weight in shares.items()], axis=0)
+            tried = {name: refined(self.ratios, curve, read[name]) for name, curve in curves.items()}
+        found = {name: low for name, low in tried.items() if low}
         for name, low in found.items():
             figures[f"sweep/{name}/best_gain"] = low.at / level["rms_ratio"]
             figures[f"sweep/{name}/best_rms_ratio"] = low.at
@@ -82,16 +90,25 @@ class GainSweep:
         picture = draw_sweep(self.ratios, curves, {name: (low.at, low.value) for name, low in found.items()}, level)
         return Findings(figures, {"gain_sweep": picture} if curves else {})
 
-    def _curves(self, subject: Subject, step: Step, names: Sequence[str], rms_ratio: float) -> dict[str, Curve]:
+    def _readers(self, subject: Subject, step: Step, names: Sequence[str], rms_ratio: float) -> dict[str, Reader]:
+        """For each loss what gives its value at an RMS ratio; where discriminators hear it, along a spline."""
         judged = [name for name in names if name in subject.terms.judged]
-        plain = [name for name in names if name not in judged]
-        found = _evaluate(subject, plain, step, self.ratios / rms_ratio)
+        splines = dict[str, Reader]()
         if judged:
             crops = subject.held[:: -(-len(subject.held) // self.judged_crops)]
             heard = subject.step(crops, subject.codec(crops))
             sparse = _evaluate(subject, judged, heard, self.judged_ratios / rms_ratio)
-            found |= {name: CubicSpline(self.judged_ratios, values)(self.ratios) for name, values in sparse.items()}
-        return {name: found[name] for name in names}
+            splines = {name: _spline(self.judged_ratios, values) for name, values in sparse.items()}
+        judge = _remembering(step.judge, step.target)
+
+        def plain(name: str) -> Reader:
+            def value(ratio: float) -> float:
+                given = replace(step, audio=ratio / rms_ratio * step.audio, judge=judge)
+                return float(subject.terms.among([name], given)[name].value)
+
+            return value
+
+        return {name: splines[name] if name in splines else plain(name) for name in names}
 
 
 def lowest(at: Curve, values: Curve) -> Lowest | None:
@@ -117,6 +134,39 @@ def lowest(at: Curve, values: Curve) -> Lowest | None:
     return Lowest(float(at[middle]) + width * away, here + slope * away + bend * away**2 / 2, bend / width**2)
 
 
+def refined(at: Curve, values: Curve, read: Reader) -> Lowest | None:
+    """`lowest`, looked at more closely around there until the curve is what the parabola says.
+
+    A loss on log spectra is steep on one side: a parabola through silence would promise values that no gain gives.
+
+    Args:
+        at: equally spaced, rising, [3 or more].
+        values: there.
+        read: gives the curve's value anywhere between.
+
+    >>> at, curve = np.linspace(0, 2, 17), lambda r: abs(np.log((r + 1e-5) / 0.17))
+    >>> low = refined(at, np.array([curve(r) for r in at]), curve)
+    >>> abs(low.at - 0.17) < 0.01, low.value >= 0
+    (True, True)
+    """
+    low = lowest(at, values)
+    for _ in range(ROUNDS if low else 0):
+        assert low is not None
+        middle = min(max(int(values.argmin()), 1), len(at) - 2)
+        near, seen = values[middle - 1 : middle + 2], read(low.at)
+        if abs(seen - low.value) <= TRUST * float(near.max() - near.min()):
+            return low._replace(value=seen)
+        at = np.linspace(at[middle - 1], at[middle + 1], 9)
+        inner = [read(ratio) for ratio in at[[1, 2, 3, 5, 6, 7]]]
+        values = np.array([near[0], *inner[:3], near[1], *inner[3:], near[2]])
+        best, closer = int(values.argmin()), lowest(at, values)
+        low = closer or Lowest(float(at[best]), float(values[best]), low.curvature)
+    if low is None:
+        return None
+    best = int(values.argmin())
+    return Lowest(float(at[best]), float(values[best]), low.curvature)
+
+
 def objective(scored: Mapping[str, Scored]) -> dict[str, float]:
     """The weighted sum of evaluated losses as `val/loss`, and each as it is, `val/loss/<loss>`."""
     values = torch.stack([s.value.float() for s in scored.values()]).tolist()
@@ -130,15 +180,23 @@ def in_force(subject: Subject, scored: Mapping[str, Scored]) -> dict[str, float]
     return subject.combine.in_force(grown)
 
 
-def weighted(curves: Mapping[str, Curve], weights: Mapping[str, float]) -> dict[str, Curve]:
-    """The weighted sum of curves, as `all`; empty where a weight is not known yet, or none has one.
+def known(weights: Mapping[str, float]) -> dict[str, float]:
+    """Those that are not 0; none where one is not known yet.
 
-    >>> weighted({"a": np.array([1.0, 2.0]), "b": np.array([5.0, 5.0])}, {"a": 2.0, "b": 0.0})
-    {'all': array([2., 4.])}
+    >>> known({"a": 2.0, "b": 0.0}), known({"a": 2.0, "b": float("nan")})
+    ({'a': 2.0}, {})
     """
-    parts = [weights[name] * curve for name, curve in curves.items() if weights[name]]
-    known = not any(isnan(weights[name]) for name in curves)
-    return {"all": np.sum(parts, axis=0)} if parts and known else {}
+    if any(isnan(weight) for weight in weights.values()):
+        return {}
+    return {name: weight for name, weight in weights.items() if weight}
+
+
+def _spline(at: Curve, values: Curve) -> Reader:
+    """A smooth curve through points; NaN everywhere if one is not finite."""
+    if not np.isfinite(values).all():
+        return lambda ratio: nan
+    curve = CubicSpline(at, values)
+    return lambda ratio: float(curve(ratio))
 
 
 def _evaluate(subject: Subject, names: Sequence[str], step: Step, gains: Curve) -> dict[str, Curve]:

@@ -154,7 +154,7 @@ class Moments:
             "si_sdr": decibels(clean / shape if shape > 0 else math.inf) if xx > 0 else -LIMIT_DB,
             "snr_ceiling": decibels(yy / shape if shape > 0 else math.inf),
             "rms_ratio": math.sqrt(xx / yy) if yy > 0 else 0.0,
-            "rho": (yy + ye) / math.sqrt(xx * yy) if xx > 0 and yy > 0 else 0.0,
+            "rho": max(-1.0, min(1.0, (yy + ye) / math.sqrt(xx * yy))) if xx > 0 and yy > 0 else 0.0,
             "shape_share": shape / noise if noise > 0 else 0.0,
             "gain_share": gain / noise if noise > 0 else 0.0,
             "dc_share": offset**2 / noise if noise > 0 else 0.0,

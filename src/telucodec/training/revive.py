@@ -1,6 +1,7 @@
 """A stored run, put together again to be questioned."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,11 +52,14 @@ def question(
     held, trained = (data.crops(split, asked["callback"]["validation"]["crops"]) for split in ("valid", "train"))
     step: int = stored["global_step"]
     subject = Subject(step, module.evaluated(), module.adversary, module.terms, module.combine, held, trained)
-    probes: list[Probe] = [build(node, f"probe.{name}") for name, node in asked["probe"].items()]
-    if module.codec.quantizer.begun:
-        probes.append(TermGradients(sites=asked["callback"]["gradients"]["sites"]))
-    for probe in probes:
-        found = probe(subject)
+    probes: list[tuple[Probe, Subject]] = [
+        (build(node, f"probe.{name}"), subject) for name, node in asked["probe"].items()
+    ]
+    if module.codec.quantizer.begun:  # the terms are those of the last step, as in training
+        gradients = TermGradients(sites=asked["callback"]["gradients"]["sites"])
+        probes.append((gradients, replace(subject, index=max(step - 1, 0))))
+    for probe, about in probes:
+        found = probe(about)
         figures |= found.figures
         pictures |= found.pictures
     return step, figures, pictures

@@ -1,6 +1,8 @@
 """What a run's validations come to: its label now, and its way through the plane."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from math import isfinite
 
 from telucodec.diagnosis.label import Diagnosis, diagnose
 from telucodec.diagnosis.plane import Point, plane
@@ -31,19 +33,20 @@ def verdict(found: Mapping[int, Mapping[str, float]], step: int) -> Diagnosis:
 def path(found: Mapping[int, Mapping[str, float]]) -> list[Point]:
     """The way through the plane of RMS ratio and correlation, over all samples."""
     rows = ((step, row.get("val/rms_ratio_pooled"), row.get("val/rho_pooled")) for step, row in found.items())
-    return [Point(step, r, rho) for step, r, rho in rows if r is not None and rho is not None]
+    return [Point(step, r, rho) for step, r, rho in rows if r is not None and rho is not None and isfinite(r + rho)]
 
 
 def tell(run: Run, step: int) -> None:
     """Show the label of the newest validation, and say so where it has changed."""
     found = validations(run.record.rows)
-    steps = [s for s in found if s <= step]
     try:
         now = verdict(found, step)
-        before = verdict(found, steps[-2]).label if len(steps) > 1 else ""
     except ValueError as error:
         run.console.print(f"step {step:>6}: no diagnosis: {error}", highlight=False, soft_wrap=True, markup=False)
         return
+    before = ""
+    with suppress(IndexError, ValueError):  # there is none, or it was not finite
+        before = verdict(found, [s for s in found if s < step][-1]).label
     run.tensorboard.experiment.add_text("why/diagnosis", f"**{now.sentence()}** {now.advice}", step)
     run.show("why/plane", plane({run.record.name: path(found)}, "How loud, and how alike"), step, "plane")
     if now.label != before:

@@ -37,7 +37,7 @@ class RateBound:
 
 @dataclass(frozen=True)
 class TargetRMS:
-    """The largest RMS that a set of recordings within full scale is granted."""
+    """The largest RMS that recordings which peak at full scale are granted."""
 
     highest: float
     why: str

@@ -44,7 +44,7 @@ class Case:
 
     claim: Claim
     header: Header
-    others: Mapping[str, Claim]  # all claims of the ledger by id
+    others: Mapping[str, Claim]  # by id: all claims of the ledger, or those that can exclude this one
     granted: int  # optimizer steps in an epoch
 
     @property

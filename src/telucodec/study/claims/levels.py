@@ -24,7 +24,8 @@ def rate(case: Case) -> Iterator[Evidence]:
     bound = case.header.rate_bound
     formula = f"SNR <= {bound.snr:g} dB at {bound.kbps:g} kbit/s"
     why = (
-        f"6.02 dB a bit and sample and 20 dB of prediction come to {high_resolution_snr(bound.kbps, 16000, 20):.0f} dB"
+        f"6.02 dB a bit and sample and 20 dB of prediction come to {high_resolution_snr(bound.kbps, 16000, 20):.0f} "
+        "dB; a reference for Gaussian sources of speech's spectra"
     )
     for prediction in case.claim.predicts:
         low, high = prediction.range
@@ -46,17 +47,20 @@ def likeness(case: Case) -> Iterator[Evidence]:
 def snr_and_ratio(case: Case) -> Iterator[Evidence]:
     """Predictions of SNR and RMS ratio for one moment (I1, corollary D).
 
-    Two ranges are read as a path from their first values to their last ones.
+    Two ranges are read as a path from their first values to their last ones: impossible if both its ends are, in part
+    if one is, or only the lowest ratio beside the highest SNR.
     """
     for at, told in case.moments.items():
         snr, ratio = first(told, SNRS), first(told, RATIOS)
         if case.claim.kind == "observation" or snr is None or ratio is None or not case.speaks(snr, ratio):
             continue
         where = f"At {at}{beside(case, snr, ratio)}"
-        ends = [pair for pair in zip(ratio.range, snr.range, strict=True) if _out(*pair)]
+        path = list(zip(ratio.range, snr.range, strict=True))
+        ends = [pair for pair in path if _out(*pair)]
         corners = [pair for pair in product(ratio.range, snr.range) if _out(*pair)]
+        whole = len(ends) == len(path) or _none_fits(snr, ratio)
+        verdict, part = ("impossible", "") if whole else ("impossible in part", ", though the rest fits")
         for r, wanted in ends or corners:
-            verdict, part = ("impossible", "") if ends else ("impossible in part", ", though the other ends fit")
             text = f"{where}: an RMS ratio of {r:g} allows {snr_limit(r):.2f} dB at most, not {wanted:g}{part}."
             yield Evidence(verdict, "I1", AT_MOST, snr_limit(r), text)
         if corners:
@@ -65,6 +69,11 @@ def snr_and_ratio(case: Case) -> Iterator[Evidence]:
 
 def _out(r: float, snr: float) -> bool:
     return math.isfinite(r) and math.isfinite(snr) and snr > snr_limit(r) + ROUNDING
+
+
+def _none_fits(snr: Told, ratio: Told) -> bool:
+    least, most = rms_ratio_range(snr.range.low)
+    return max(least, ratio.range.low) > min(most, ratio.range.high) + ROUNDING
 
 
 def _remains(where: str, snr: Told, ratio: Told) -> Evidence:

@@ -36,7 +36,7 @@ def loss_and_snr(case: Case) -> Iterator[Evidence]:
             stated = sigma_implied(least(loss.prediction.point), snr.prediction.point)
             text += f" ({stated:.2f} at {loss.prediction.point:g} and {snr.prediction.point:g} dB)"
         verdict = "inconsistent" if sigma > highest + ROUNDING else "open"
-        text += f"; speech within full scale has at most {highest:g}."
+        text += f"; recordings that peak at full scale have at most {highest:g}."
         yield Evidence(verdict, "I2", "sigma = sqrt(MSE) 10^(SNR/20)", sigma, text)
 
 
@@ -51,8 +51,8 @@ def loss_and_peak(case: Case) -> Iterator[Evidence]:
         if sigma > highest + ROUNDING:
             text = (
                 f"At {at}{beside(case, mse, peak)}: an MSE of {mse.range} with no output sample above "
-                f"{peak.range.high:g} needs a target of RMS {sigma:.2f}; speech within full scale has at most "
-                f"{highest:g}."
+                f"{peak.range.high:g} needs a target of RMS {sigma:.2f}; recordings that peak at full scale "
+                f"have at most {highest:g}."
             )
             yield Evidence("inconsistent", "I2", "sigma >= sqrt(MSE) - peak", sigma, text)
 

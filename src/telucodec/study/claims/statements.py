@@ -68,7 +68,10 @@ def states(case: Case) -> Iterator[Evidence]:
 
 
 def laws(case: Case) -> Iterator[Evidence]:
-    """Claims that answer the same question in opposite ways: one of them at most is right."""
+    """Claims that answer the same question in opposite ways: one of them at most is right.
+
+    Not one of `RULES`: the case holds only those claims that no other rule found impossible.
+    """
     law = case.claim.law
     if law is None:
         return
@@ -90,4 +93,4 @@ def checked(case: Case) -> Iterator[Evidence]:
         yield Evidence(verdict, "source", found.by, None, found.why)
 
 
-RULES: tuple[Rule, ...] = (arithmetic, gain, moments, states, laws, checked)
+RULES: tuple[Rule, ...] = (arithmetic, gain, moments, states, checked)

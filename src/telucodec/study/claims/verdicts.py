@@ -44,12 +44,22 @@ def judge(ledger: Ledger, granted: int) -> list[Judged]:
         ledger: the claims.
         granted: optimizer steps in an epoch that are granted before a parameter's move is called unreachable.
     """
-    return [_judge(Case(claim, ledger.header, ledger.claims, granted)) for claim in ledger.claims.values()]
+    alone = [_judge(Case(claim, ledger.header, ledger.claims, granted)) for claim in ledger.claims.values()]
+    left = {each.claim.id: each.claim for each in alone if each.verdict != "impossible"}  # who can exclude another
+    return [_beside(each, Case(each.claim, ledger.header, left, granted)) for each in alone]
 
 
 def _judge(case: Case) -> Judged:
-    evidence = [each for rule in RULES for each in rule(case)]
-    return Judged(case.claim, tuple(sorted(evidence, key=lambda each: VERDICTS.index(each.verdict))))
+    return _sorted(case.claim, [each for rule in RULES for each in rule(case)])
+
+
+def _beside(judged: Judged, case: Case) -> Judged:
+    """With what rivals say."""
+    return _sorted(judged.claim, [*judged.evidence, *statements.laws(case)])
+
+
+def _sorted(claim: Claim, evidence: Iterable[Evidence]) -> Judged:
+    return Judged(claim, tuple(sorted(evidence, key=lambda each: VERDICTS.index(each.verdict))))
 
 
 def counts(judged: Iterable[Judged]) -> dict[str, int]:

@@ -46,7 +46,16 @@ class Gradients(Callback):
         if pl_module.device.type == "cuda":
             torch.cuda.synchronize()  # the step's own work is not the probe's
         start = time.monotonic()
-        findings = self._measured(trainer, pl_module, batch.audio)
+        try:
+            findings = self._measured(trainer, pl_module, batch.audio)
+        except torch.cuda.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            self.run.console.print(
+                f"step {step}: no gradients per loss: those of all terms do not fit into the GPU's memory at once. "
+                "Leave weights out of callback.gradients.sites.",
+                markup=False,
+            )
+            return
         self.run.show("why/gradients", draw(findings), step, "gradients")
         seconds = time.monotonic() - start
         self.spent += seconds
