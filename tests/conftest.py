@@ -1,6 +1,8 @@
 """The real configuration at toy size, and a little speech-like audio."""
 
 from collections.abc import Callable
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,13 @@ def config(*overrides: str) -> dict[str, Any]:
     """The composed configuration at toy size; choosing another member of a group drops the toy's values for it."""
     chosen = {o.partition("=")[0] for o in overrides if "." not in o.partition("=")[0]}
     toy = [o for o in TOY if o.partition("=")[0].split(".")[0] not in chosen or "." not in o.partition("=")[0]]
-    return compose_config([*toy, *overrides], None)
+    return deepcopy(composed(*toy, *overrides))
+
+
+@cache
+def composed(*overrides: str) -> dict[str, Any]:
+    """A configuration, composed once: not to be changed."""
+    return compose_config(overrides, None)
 
 
 def toy_module(*overrides: str, seed: int = 0) -> Any:

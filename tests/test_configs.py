@@ -9,7 +9,7 @@ from telucodec.build import build, check
 GROUPS = sorted(path.name for path in (ROOT / "conf").iterdir() if path.is_dir())
 ARMS = {"ablation", "experiment"}  # tests/test_arms.py trains them
 MEMBERS = [(g, path.stem) for g in GROUPS if g not in ARMS for path in sorted((ROOT / "conf" / g).glob("*.yaml"))]
-MANY = {"discriminator", "loss", "metric", "callback", "output"}
+MANY = {"discriminator", "loss", "metric", "probe", "callback", "output"}
 MIMI = [
     "encoder.dim=8",
     "encoder.context.depth=1",
@@ -83,6 +83,8 @@ def test_member(group, member):
         build(found[name], name)
     for name, node in found["callback"].items():
         build(node, f"callback.{name}")
+    for name, node in found["probe"].items():
+        build(node, f"probe.{name}")
     if group not in ROOM:
         return
     module = toy_module(*chosen)

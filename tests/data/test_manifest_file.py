@@ -70,7 +70,7 @@ def test_a_line_that_is_no_object(tmp_path, content):
 
 
 def test_no_manifest_an_empty_one_and_a_picture(tmp_path):
-    with pytest.raises(InputError, match=r"no such manifest. Make one: telucodec data prepare"):
+    with pytest.raises(InputError, match=r"no such manifest or folder. Make one: telucodec data prepare"):
         read_manifest(tmp_path / "m.jsonl")
     (tmp_path / "m.jsonl").write_text("\n")
     with pytest.raises(InputError, match="lists no utterance"):

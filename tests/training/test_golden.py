@@ -31,6 +31,7 @@ def test_twenty_steps_bit_for_bit():
             )
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_bits():
     """The negative check: the comparison above can fail."""
     want = json.loads((HERE / "golden.json").read_text())

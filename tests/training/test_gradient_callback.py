@@ -66,7 +66,7 @@ def test_instruments_at_every_step_leave_the_run_as_it_was(train, options):
         assert {k: v for k, v in a.items() if k.startswith(("loss/", "gradient_norm/", "clip/"))}.items() <= b.items()
 
 
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("precision", ["32-true", pytest.param("bf16-mixed", marks=pytest.mark.slow)])
 def test_the_probe_sees_the_precision_and_the_share_of_training(train, monkeypatch, precision):
     seen, measure = [], TermGradients.measure
 

@@ -176,6 +176,7 @@ def test_wrong_values_are_refused(values, message):
         callback(**values)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_resumed_follows_the_same_codewords(train):
     """The whole way: configuration, record, checkpoint; stopped after step 4."""
     chosen = ("callback=[logging,validation,restarts,saving,progress]", "callback.restarts.every=1", DEAD_AT_FIRST)
