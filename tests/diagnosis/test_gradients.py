@@ -9,8 +9,9 @@ import torch
 from conftest import toy_module, voices
 from telucodec.audio import stft
 from telucodec.audio.picture import pixels
+from telucodec.diagnosis.gradient_findings import GradientFindings
 from telucodec.diagnosis.gradient_picture import draw
-from telucodec.diagnosis.gradients import GradientFindings, TermGradients
+from telucodec.diagnosis.gradients import TermGradients
 from telucodec.diagnosis.identities import scale_gradient
 from telucodec.diagnosis.probe import Subject
 from telucodec.losses.term import Term, Terms

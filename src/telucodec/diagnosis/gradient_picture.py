@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from telucodec.diagnosis.gradients import GradientFindings, Site
+    from telucodec.diagnosis.gradient_findings import GradientFindings, Site
 
 BLUE, ORANGE = "#0072b2", "#d55e00"  # of Okabe and Ito's scheme, safe for colour-blind eyes
 ASKED = {

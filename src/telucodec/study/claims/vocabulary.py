@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-from telucodec.diagnosis.gradients import Site
+from telucodec.diagnosis.gradient_findings import Site
 from telucodec.metrics.evaluation import POOLED
 from telucodec.metrics.level import FIGURES
 from telucodec.metrics.loudness_strata import FIGURES as BY_LOUDNESS

@@ -8,8 +8,9 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from telucodec.diagnosis.gradient_findings import GradientFindings, Site
 from telucodec.diagnosis.gradient_picture import draw
-from telucodec.diagnosis.gradients import GradientFindings, Site, TermGradients
+from telucodec.diagnosis.gradients import TermGradients
 from telucodec.diagnosis.probe import Subject
 from telucodec.errors import at_least
 from telucodec.training.context import Run
