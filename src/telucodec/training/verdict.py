@@ -30,6 +30,17 @@ def verdict(found: Mapping[int, Mapping[str, float]], step: int) -> Diagnosis:
     return diagnose(found[step], found.get(0, {}))
 
 
+def label_at(rows: Sequence[Mapping[str, float]], step: int) -> str:
+    """The label of the validation at a step; empty where there is none, or its figures are not finite.
+
+    >>> label_at([{"step": 5, "val/snr": 1.0, "val/rho_pooled": 0.1}], 5), label_at([], 5)
+    ('shape-not-learned', '')
+    """
+    with suppress(KeyError, ValueError):
+        return verdict(validations(rows), step).label
+    return ""
+
+
 def path(found: Mapping[int, Mapping[str, float]]) -> list[Point]:
     """The way through the plane of RMS ratio and correlation, over all samples."""
     rows = ((step, row.get("val/rms_ratio_pooled"), row.get("val/rho_pooled")) for step, row in found.items())
@@ -44,9 +55,7 @@ def tell(run: Run, step: int) -> None:
     except ValueError as error:
         run.console.print(f"step {step:>6}: no diagnosis: {error}", highlight=False, soft_wrap=True, markup=False)
         return
-    before = ""
-    with suppress(IndexError, ValueError):  # there is none, or it was not finite
-        before = verdict(found, [s for s in found if s < step][-1]).label
+    before = label_at(run.record.rows, max([s for s in found if s < step], default=-1))
     run.tensorboard.experiment.add_text("why/diagnosis", f"**{now.sentence()}** {now.advice}", step)
     run.show("why/plane", plane({run.record.name: path(found)}, "How loud, and how alike"), step, "plane")
     if now.label != before:

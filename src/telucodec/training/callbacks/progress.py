@@ -7,6 +7,7 @@ from lightning.pytorch.callbacks import Callback
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from telucodec.training.context import Run
+from telucodec.training.verdict import label_at
 
 SHOWN = (
     ("val/snr", "SNR {:.2f} dB"),
@@ -61,4 +62,5 @@ class LiveProgress(Callback):
         self.bar.update(self.task, completed=step, figures=figures)
         if self.record.row_at("val/snr", step).get("step") == step != self.said:
             self.said = step
-            self.console.print(f"step {step:>6} of {self.max_steps}: {figures}", highlight=False, soft_wrap=True)
+            told = ", ".join(part for part in (figures, label_at(self.record.rows, step)) if part)
+            self.console.print(f"step {step:>6} of {self.max_steps}: {told}", highlight=False, soft_wrap=True)
