@@ -11,6 +11,10 @@ class InputError(ValueError):
     """
 
 
+class Diverged(InputError):
+    """A run's losses are not finite any more: its configuration is a finding, and repeating it finds the same."""
+
+
 def at_least(least: float, **values: float | Sequence[float]) -> None:
     """Refuse values, or lists with values, that are below a bound or not finite.
 

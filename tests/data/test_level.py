@@ -63,7 +63,7 @@ def test_silence_and_float32_stay(level):
         (lambda: LUFS(lufs=1.0), "lufs must be <= 0"),
         (lambda: Clip(limit=-1.0), "limit must be > 0"),
         (
-            lambda: Subset(source=AsRecorded(), train_utterances=0, valid_utterances=None),
+            lambda: Subset(source=AsRecorded(), train_utterances=0, valid_utterances=None, test_utterances=None),
             "train_utterances must be >= 1",
         ),
     ],
@@ -78,14 +78,17 @@ def test_a_subset_cuts_train_and_valid_and_leaves_the_test_split(speech_folder):
         root=str(speech_folder), seed=0, speaker_from="parent", sample_rate=RATE, valid_fraction=0.2, test_fraction=0.2
     )
     whole = source()
-    part = Subset(source=source, train_utterances=3, valid_utterances=1)()
+    part = Subset(source=source, train_utterances=3, valid_utterances=1, test_utterances=None)()
     assert [len(part.split(name)) for name in ("train", "valid")] == [3, 1]
     assert part.split("test") == whole.split("test")
-    more = Subset(source=source, train_utterances=4, valid_utterances=None)()
+    more = Subset(source=source, train_utterances=4, valid_utterances=None, test_utterances=None)()
     assert set(part.split("train")) < set(more.split("train")), "a larger subset holds the smaller one"
     assert more.split("valid") == whole.split("valid")
+    later = Subset(source=source, train_utterances=None, valid_utterances=None, test_utterances=0)()
+    assert "test" not in {entry.split for entry in later.entries}
+    assert later.split("train") == whole.split("train")
     with pytest.raises(InputError, match=r"subset\.train_utterances is 99, but .* ask for fewer"):
-        Subset(source=source, train_utterances=99, valid_utterances=None)()
+        Subset(source=source, train_utterances=99, valid_utterances=None, test_utterances=None)()
 
 
 def test_training_and_validation_hear_the_level(train):

@@ -262,7 +262,7 @@ def test_a_run_that_diverges_stops_and_says_so(train, capsys):
     err = " ".join(capsys.readouterr().err.split())
     assert code == 2
     assert "the run diverged" in err
-    assert json.loads((run / "run.json").read_text())["status"] == "failed"
+    assert json.loads((run / "run.json").read_text())["status"] == "diverged"
     assert not (run / "summary.json").exists()
 
 

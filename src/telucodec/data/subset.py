@@ -17,13 +17,22 @@ class Subset:
         source: gives the recordings.
         train_utterances: how many to train on, >= 1; null means all.
         valid_utterances: how many to validate on, >= 1; null means all.
+        test_utterances: how many to measure the finished codec on, >= 0; null means all.
     """
 
-    def __init__(self, *, source: Source, train_utterances: int | None, valid_utterances: int | None) -> None:
-        self.source, self.wanted = source, {"train": train_utterances, "valid": valid_utterances}
+    def __init__(
+        self,
+        *,
+        source: Source,
+        train_utterances: int | None,
+        valid_utterances: int | None,
+        test_utterances: int | None,
+    ) -> None:
+        self.source = source
+        self.wanted = {"train": train_utterances, "valid": valid_utterances, "test": test_utterances}
         for split, wanted in self.wanted.items():
             if wanted is not None:
-                at_least(1, **{f"{split}_utterances": wanted})
+                at_least(0 if split == "test" else 1, **{f"{split}_utterances": wanted})
 
     def __call__(self) -> Manifest:
         """The source's manifest, cut down.

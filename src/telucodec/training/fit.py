@@ -15,7 +15,7 @@ from rich.console import Console
 from telucodec.build import build
 from telucodec.data.module import SpeechData
 from telucodec.disk import holding, write_text
-from telucodec.errors import InputError
+from telucodec.errors import Diverged, InputError
 from telucodec.models.pretrained import load_pretrained
 from telucodec.models.stored import CONFIG
 from telucodec.training.callbacks.stop import Stop
@@ -23,6 +23,7 @@ from telucodec.training.callbacks.validation import Validation
 from telucodec.training.checkpoint import read_checkpoint
 from telucodec.training.context import Run
 from telucodec.training.module import CodecTraining
+from telucodec.training.pairing import first_weights
 from telucodec.training.quiet import quiet
 from telucodec.training.reach import first_values, outlooks
 from telucodec.training.record import RunRecord, circumstances
@@ -40,6 +41,8 @@ class Start:
     checkpoint: Path | None  # None: from the first step
     command: Sequence[str]
     overrides: Sequence[str]
+    shown: Sequence[str] = ()  # keys that TensorBoard's hparams show; none: all, those of the overrides first
+    base: Mapping[str, Any] | None = None  # the configuration whose first weights it takes over
 
 
 def fit(config: Mapping[str, Any], start: Start, console: Console) -> bool:
@@ -62,7 +65,7 @@ def fit(config: Mapping[str, Any], start: Start, console: Console) -> bool:
     lightning.seed_everything(config["seed"], verbose=False)
     device: Device = build(config["trainer"], "trainer")
     data: SpeechData = build(config["loader"], "loader")
-    module: CodecTraining = build(config["training"], "training")
+    module, paired = first_weights(config, start.base)
     evaluator = build(config["evaluator"], "evaluator")
     data.prepare()
     if config["init_from"] is not None and start.checkpoint is None:
@@ -86,6 +89,7 @@ def fit(config: Mapping[str, Any], start: Start, console: Console) -> bool:
     callbacks = [_callback(node, f"callback.{name}", run) for name, node in config["callback"].items()]
     trainer = device.trainer([run.stop, *callbacks], [run.record, run.tensorboard], run.max_steps, str(start.folder))
     facts = circumstances(start.command, start.overrides) | {"device": device.describe(), "seed": config["seed"]}
+    facts |= {"paired": paired} if paired else {}
     facts["reach"] = [one.row() for one in reach]
     with holding(start.folder / ".lock"), run.stop.listening():
         facts["data"] = bind_data(start.folder, data.manifest)
@@ -106,11 +110,14 @@ def _train(run: Run, trainer: lightning.Trainer, module: CodecTraining, start: S
         if trainer.global_step < run.max_steps or run.stop.asked:
             status = "interrupted"
             return False
-        summarise(run, module, trainer.global_step, start.overrides)
+        summarise(run, module, trainer.global_step, start.overrides, start.shown)
         status = "finished"
     except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
         status = "interrupted"
         raise KeyboardInterrupt from None
+    except Diverged:
+        status = "diverged"
+        raise
     except InputError as error:  # one from a loading process comes wrapped in that process's traceback
         raise InputError(str(error).rpartition(f"{InputError.__module__}.InputError: ")[2]) from None
     finally:

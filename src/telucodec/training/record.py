@@ -18,7 +18,10 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from telucodec.disk import write_text
 from telucodec.errors import InputError
+from telucodec.metrics.evaluation import Row
+from telucodec.training.version import code_version
 
+UTTERANCES = "utterances.jsonl"  # one row a validation and utterance
 PACKAGES = ("telucodec", "torch", "torchaudio", "lightning", "hydra-core", "omegaconf", "numpy", "soundfile", "soxr")
 
 
@@ -77,6 +80,14 @@ class RunRecord(Logger):
         return next((row for row in reversed(self.rows) if key in row and row["step"] <= step), {})
 
     @rank_zero_only
+    def keep(self, step: int, rows: Sequence[Row]) -> None:
+        """Keep the figures of single utterances at one validation in utterances.jsonl, in place of older ones of it."""
+        path = self.folder / UTTERANCES
+        before = [row for row in read_rows(path) if row["step"] < step]
+        about = ({"step": step, "file": r.name, "speaker": r.speaker, "silent": r.silent} | dict(r.figures) for r in rows)
+        write_text(path, "".join(_line(row) for row in (*before, *about)))
+
+    @rank_zero_only
     def write(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file into the run folder; numbers that JSON lacks become null."""
         write_text(self.folder / name, json.dumps(plain(content), indent=2, ensure_ascii=False) + "\n")
@@ -89,6 +100,7 @@ def circumstances(command: Sequence[str], overrides: Sequence[str]) -> dict[str,
         "overrides": list(overrides),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "git": git_commit(),
+        "code": code_version(),
         "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
         "platform": platform.platform(),
         "cpus": os.cpu_count(),

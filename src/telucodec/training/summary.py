@@ -18,7 +18,7 @@ FINAL = (
 )  # fmt: skip
 
 
-def summarise(run: Run, module: CodecTraining, step: int, overrides: Sequence[str]) -> None:
+def summarise(run: Run, module: CodecTraining, step: int, overrides: Sequence[str], shown: Sequence[str]) -> None:
     """Write summary.json: the validation of the last step, and the test split, heard once and only now."""
     row = run.record.row_at("val/snr", step)
     final = row if row.get("step") == step else {}
@@ -38,15 +38,29 @@ def summarise(run: Run, module: CodecTraining, step: int, overrides: Sequence[st
         summary["diagnosis"] = {"label": None, "means": str(error)}
     run.record.write("summary.json", summary | {"data": str(run.data.manifest.path), "evaluator": evaluator})
     metrics = {f"final/{key.split('/', 1)[1]}": final[key] for key in FINAL if key in final}
-    run.tensorboard.log_hyperparams(_hparams(run.folder, overrides), metrics)
+    run.tensorboard.log_hyperparams(_hparams(run.folder, overrides, shown), metrics)
 
 
-def _hparams(folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
-    """The configuration as scalars, what was switched first: TensorBoard shows no more than about 30 columns."""
+def _hparams(folder: Path, overrides: Sequence[str], shown: Sequence[str]) -> dict[str, Any]:
+    """What is shown, or the configuration as scalars, what was switched first: TensorBoard has about 30 columns."""
     config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    if shown:
+        return {key: _cell(config, key) for key in shown}
     flat = _flat({k: v for k, v in config.items() if k not in ("training", "evaluator", "codec")})  # they repeat groups
     switched = [override.lstrip("+~").partition("=")[0] for override in overrides]
     return {key: flat[key] for key in flat if any(key.startswith(name) for name in switched)} | flat
+
+
+def _cell(config: Mapping[str, Any], key: str) -> Any:
+    """A value, the names of what is in a container, or a dash where the configuration has no such key."""
+    node: Any = config
+    for part in key.split("."):
+        if not isinstance(node, Mapping) or part not in node:
+            return "-"
+        node = node[part]
+    if isinstance(node, Mapping | list):
+        return ", ".join(map(str, node)) or "none"
+    return "none" if node is None else node
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -62,6 +62,7 @@ class Validation(Callback):
         figures = keyed(assessment.summary(), "val") | self._ask(module, step)
         for logger in trainer.loggers:
             logger.log_metrics(figures, step)
+        self.run.record.keep(step, assessment.evaluation.rows)
         self.gallery.show(step, examples)
         tell(self.run, step)
 
