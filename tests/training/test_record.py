@@ -61,7 +61,7 @@ class Writer:
 def test_the_gallery_shows_targets_once_and_outputs_every_time(tmp_path):
     writer = Writer()
     run = Run(tmp_path, SimpleNamespace(sample_rate=16000), *[None] * 2, writer, *[None] * 3)
-    gallery = Gallery(run)
+    gallery = Gallery(run, 1)
     audio = torch.from_numpy(voices(0, 0.3))[None]
     coded = Coded(3 * audio, audio, Quantized(audio, audio.long()))
     for step in (0, 5):

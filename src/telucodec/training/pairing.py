@@ -21,8 +21,8 @@ def first_weights(
     """Build what trains, with its own first weights or with those that another configuration has at the same seed.
 
     Weights are taken over where name and shape agree and both are drawn at random: a number that a configuration gives
-    (an output scale of 3) is what is being compared, and stays. What is drawn while training begins from the seed again,
-    so that runs with unlike parts draw alike.
+    (an output scale of 3) is what is being compared, and stays. What is drawn while training begins from the seed
+    again, so that runs with unlike parts draw alike.
 
     Args:
         config: the whole configuration.

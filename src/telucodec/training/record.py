@@ -84,7 +84,9 @@ class RunRecord(Logger):
         """Keep the figures of single utterances at one validation in utterances.jsonl, in place of older ones of it."""
         path = self.folder / UTTERANCES
         before = [row for row in read_rows(path) if row["step"] < step]
-        about = ({"step": step, "file": r.name, "speaker": r.speaker, "silent": r.silent} | dict(r.figures) for r in rows)
+        about = [
+            {"step": step, "file": r.name, "speaker": r.speaker, "silent": r.silent} | dict(r.figures) for r in rows
+        ]
         write_text(path, "".join(_line(row) for row in (*before, *about)))
 
     @rank_zero_only

@@ -15,10 +15,11 @@ class Gallery:
 
     Args:
         run: what the callbacks share; files go to audio/ and pictures/ in its folder.
+        drawn: how many of the examples are drawn.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run, self.folder, self.sample_rate = run, run.folder, run.data.sample_rate
+    def __init__(self, run: Run, drawn: int) -> None:
+        self.run, self.drawn, self.folder, self.sample_rate = run, drawn, run.folder, run.data.sample_rate
         self.targets_shown = False
 
     def show(self, step: int, examples: Sequence[tuple[Utterance, Coded]]) -> None:
@@ -35,7 +36,8 @@ class Gallery:
                 audio[None].clamp(-1, 1).numpy(),
                 self.sample_rate,
             )
-            figure = compare(target, audio, self.sample_rate, f"{utterance.name}, step {step}")
-            name = f"utterance_{number}_{'before' if step == 0 else 'after'}"
-            self.run.show(f"utterance_{number}/comparison", figure, step, name)
+            if number < self.drawn:
+                figure = compare(target, audio, self.sample_rate, f"{utterance.name}, step {step}")
+                name = f"utterance_{number}_{'before' if step == 0 else 'after'}"
+                self.run.show(f"utterance_{number}/comparison", figure, step, name)
         self.targets_shown = True

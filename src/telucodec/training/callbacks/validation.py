@@ -23,17 +23,20 @@ class Validation(Callback):
 
     Args:
         every: steps between validations, >= 1.
-        examples: the first so many utterances are drawn and can be heard.
+        examples: the first so many utterances can be heard.
+        drawn: of these, the first so many are drawn too.
         probes: name -> question to the codec.
         crops: how many crops, of validation and of training utterances each, the probes ask with, >= 1.
         run: what the callbacks share.
     """
 
-    def __init__(self, *, every: int, examples: int, probes: Mapping[str, Probe], crops: int, run: Run) -> None:
+    def __init__(
+        self, *, every: int, examples: int, drawn: int, probes: Mapping[str, Probe], crops: int, run: Run
+    ) -> None:
         at_least(1, every=every, crops=crops)
-        at_least(0, examples=examples)
+        at_least(0, examples=examples, drawn=drawn)
         self.every, self.examples, self.probes, self.run = every, examples, dict(probes), run
-        self.utterances, self.gallery = run.data.utterances("valid"), Gallery(run)
+        self.utterances, self.gallery = run.data.utterances("valid"), Gallery(run, drawn)
         self.held, self.trained = (run.data.crops(split, crops) for split in ("valid", "train"))
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
