@@ -83,16 +83,11 @@ class RunRecord(Logger):
     def keep(self, step: int, rows: Sequence[Row]) -> None:
         """Keep the figures of single utterances at one validation in utterances.jsonl, in place of older ones of it."""
         path = self.folder / UTTERANCES
-        before = [row for row in read_rows(path) if row["step"] < step]
-        about = [
-            {"step": step, "file": r.name, "speaker": r.speaker, "silent": r.silent} | dict(r.figures) for r in rows
-        ]
-        write_text(path, "".join(_line(row) for row in (*before, *about)))
-
-    @rank_zero_only
-    def write(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write a JSON file into the run folder; numbers that JSON lacks become null."""
-        write_text(self.folder / name, json.dumps(plain(content), indent=2, ensure_ascii=False) + "\n")
+        lines = [_line(row) for row in read_rows(path) if row["step"] < step]
+        for row in rows:
+            about: dict[str, Any] = {"step": step, "file": row.name, "speaker": row.speaker, "silent": row.silent}
+            lines.append(_line(about | dict(row.figures)))
+        write_text(path, "".join(lines))
 
 
 def circumstances(command: Sequence[str], overrides: Sequence[str]) -> dict[str, Any]:
