@@ -89,6 +89,11 @@ class RunRecord(Logger):
             lines.append(_line(about | dict(row.figures)))
         write_text(path, "".join(lines))
 
+    @rank_zero_only
+    def write(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a JSON file into the run folder; numbers that JSON lacks become null."""
+        write_text(self.folder / name, json.dumps(plain(content), indent=2, ensure_ascii=False) + "\n")
+
 
 def circumstances(command: Sequence[str], overrides: Sequence[str]) -> dict[str, Any]:
     """What a run was started with and on."""
