@@ -2,11 +2,15 @@ import json
 import math
 from types import SimpleNamespace
 
+import pytest
 import torch
 
-from conftest import voices
+from conftest import toy_module, voices
+from telucodec.errors import Diverged
+from telucodec.metrics.evaluation import Row
 from telucodec.records import Coded, Quantized, Utterance
 from telucodec.training.callbacks.gallery import Gallery
+from telucodec.training.callbacks.logging import Logging
 from telucodec.training.context import Run
 from telucodec.training.record import RunRecord
 
@@ -69,3 +73,21 @@ def test_the_gallery_shows_targets_once_and_outputs_every_time(tmp_path):
     assert writer.audio == [("utterance_0/target", 0), ("utterance_0/output", 0), ("utterance_0/output", 5)]
     assert writer.images == [("utterance_0/comparison", 0), ("utterance_0/comparison", 5)]
     assert {p.name for p in (tmp_path / "pictures").iterdir()} == {"utterance_0_before.png", "utterance_0_after.png"}
+
+
+def test_a_loss_that_is_not_finite_any_more_is_a_finding():
+    module, run = toy_module(), SimpleNamespace(data=SimpleNamespace(seconds_per_step=1.0, steps_per_epoch=3))
+    module.figures = {"loss/l1": torch.tensor(1.0), "loss/mse": torch.tensor(math.nan)}
+    trainer = SimpleNamespace(global_step=3, loggers=[])
+    with pytest.raises(Diverged, match=r"^loss/mse: not finite at step 3: the run diverged"):
+        Logging(every=1, run=run).on_train_batch_end(trainer, module, None, None, 0)
+
+
+def test_utterances_are_kept_once_for_each_validation(tmp_path):
+    record = RunRecord(tmp_path, 0)
+    for step, snr in ((0, 1.0), (5, 2.0), (5, 3.0)):  # the second time after a resume
+        record.keep(step, [Row("a", "ann", None, 1.0, False, {"snr": snr}), Row("b", None, None, 1.0, True, {})])
+    rows = [json.loads(line) for line in (tmp_path / "utterances.jsonl").read_text().splitlines()]
+    assert [(row["step"], row["file"], row["silent"], row.get("snr")) for row in rows] == [
+        (0, "a", False, 1.0), (0, "b", True, None), (5, "a", False, 3.0), (5, "b", True, None),
+    ]  # fmt: skip
