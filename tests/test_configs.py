@@ -6,7 +6,8 @@ import torch
 from conftest import ROOT, config, toy_module, voices
 from telucodec.build import build, check
 
-GROUPS = sorted(path.name for path in (ROOT / "conf").iterdir() if path.is_dir())
+OF_SWEEPS = {"launcher", "sweeper"}  # of conf/sweep.yaml: tests/cli/test_sweep_command.py reads them
+GROUPS = sorted({path.name for path in (ROOT / "conf").iterdir() if path.is_dir()} - OF_SWEEPS)
 ARMS = {"ablation", "experiment"}  # tests/test_arms.py trains them
 MEMBERS = [(g, path.stem) for g in GROUPS if g not in ARMS for path in sorted((ROOT / "conf" / g).glob("*.yaml"))]
 MANY = {"discriminator", "loss", "metric", "probe", "callback", "output"}

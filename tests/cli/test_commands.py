@@ -1,8 +1,6 @@
-import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
@@ -132,16 +130,12 @@ def test_sweeps_expand_to_every_combination():
 
 
 @pytest.mark.parametrize(
-    ("override", "message"), [("ablation=glob(zzz*)", "matches no file"), ("seed=interval(0,2)", "sweep over values")]
+    ("override", "message"),
+    [("ablation=glob(zzz*)", "matches no file"), ("seed=interval(0,2)", "an interval has no list")],
 )
 def test_a_sweep_over_nothing_is_refused(capsys, override, message):
     assert main(["train", "-m", override]) == 2
     assert message in capsys.readouterr().err
-
-
-def test_a_sweep_prints_its_configurations(capsys):
-    assert main(["train", "-m", "--cfg", "seed=3,4"]) == 0
-    assert [c["seed"] for c in yaml.safe_load_all(capsys.readouterr().out)] == [3, 4]
 
 
 def quick(tmp_path, *words):
@@ -182,19 +176,6 @@ def test_decoding_needs_no_lightning(tmp_path):
     assert out.strip() == "False"
 
 
-@pytest.mark.slow
-def test_a_sweep_runs_every_job_and_names_the_failed_one(speech_folder, tmp_path):
-    from conftest import TOY
-
-    data = ["data=folder", f"data.root={speech_folder}", "data.valid_fraction=0.2", "data.test_fraction=0.2"]
-    out = quick(tmp_path, "train", "-m", *TOY, *data, "loss.l1.weight=1,2,-1")
-    assert out.returncode == 1
-    runs = [json.loads(p.read_text()) for p in Path(tmp_path / "runs").glob("toy/*/summary.json")]
-    assert len(runs) == 2
-    assert "failed" in out.stderr
-    assert "weight must be >= 0" in " ".join(out.stderr.split())
-
-
 def test_a_folder_of_ones_own_is_listed_and_must_not_repeat_our_names(tmp_path, capsys):
     (tmp_path / "my, conf=1" / "ablation").mkdir(parents=True)
     home = tmp_path / "my, conf=1"
@@ -205,7 +186,7 @@ def test_a_folder_of_ones_own_is_listed_and_must_not_repeat_our_names(tmp_path, 
     assert main(["fixes", "--json", "--config-dir", str(home)]) == 0
     assert '"overlay": "another_seed"' in capsys.readouterr().out
     (home / "ablation" / "tanh.yaml").write_text(f"# @package _global_\n{header}seed: 7\n")
-    assert main(["train", "--cfg", "--config-dir", str(home), "ablation=[another_seed]"]) == 2
+    assert main(["train", "--cfg", "--config-dir", str(home), "ablation=[another_seed]", "name=new"]) == 2
     assert "there is a ablation/tanh" in capsys.readouterr().err
     (home / "ablation" / "tanh.yaml").unlink()
     (home / "ablation" / "another_seed.yaml").write_text(header.replace("X1", "own"))

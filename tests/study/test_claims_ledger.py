@@ -18,6 +18,11 @@ WRONG = {
         claim(effects=[{"switch": "tanh", "metric": "val/sn", "direction": "up"}]),
         "nothing computes val/sn",
     ),
+    "a sign of nothing": (
+        claim(sign={"metric": "loss/l7", "range": [0, 1], "of": "val/snr", "is": [0, 1]}),
+        "nothing computes loss/l7",
+    ),
+    "a sign without an end": (claim(sign={"metric": "loss/l1", "range": [0, 1], "of": "val/snr"}), "the key 'is' is"),
     "a sum that is none": (claim(predicts=[says("abs(loss/l1)", 1)]), "claim A1, metric: 'abs(_0)'"),
     "an empty range": (claim(predicts=[says("val/snr", 5, 4)]), "claim A1.predicts, entry 1.range: [5, 4] is empty"),
     "a range of nan": (claim(predicts=[says("val/snr", float("nan"), 4)]), "[nan, 4] is empty"),

@@ -1,16 +1,11 @@
 import math
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
 
 from telucodec.metrics.evaluation import Row
-from telucodec.study.groups import by_group, table_row, worst
-from telucodec.study.statistics import clustered_interval, mean_interval
+from telucodec.study.results.groups import by_group, table_row, worst
+from telucodec.study.results.intervals import clustered_interval, mean_interval
 
 
 def test_the_interval_of_a_normal_sample_is_close_to_the_textbook_one():
@@ -69,22 +64,3 @@ def test_the_worst_come_first_and_rows_are_flat():
         "silent": False,
         "snr": 1.0,
     }
-
-
-def test_a_signal_to_the_sweep_reaches_its_job(tmp_path):
-    """The job is a stand-in that writes down what ended it."""
-    code = "import sys, signal, time\n"
-    code += "signal.signal(signal.SIGTERM, lambda *_: (open('ended', 'w').close(), sys.exit(3)))\n"
-    code += "open('ready', 'w').close()\ntime.sleep(60)\n"
-    (tmp_path / "telucodec_job.py").write_text(code)
-    sweep = "import subprocess, sys\nfrom telucodec.study import launch\nreal = subprocess.Popen\n"
-    sweep += "launch.subprocess.Popen = lambda *_: real([sys.executable, 'telucodec_job.py'])\n"
-    sweep += "sys.exit(launch._run(['train']))\n"
-    process = subprocess.Popen([sys.executable, "-c", sweep], cwd=tmp_path)
-    for _ in range(200):
-        if (tmp_path / "ready").exists():
-            break
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGTERM)
-    assert process.wait(timeout=20) == 3
-    assert (tmp_path / "ended").exists()

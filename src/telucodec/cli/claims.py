@@ -4,9 +4,10 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
@@ -17,7 +18,7 @@ import telucodec
 from telucodec.errors import InputError
 
 if TYPE_CHECKING:
-    from telucodec.study.claims.claim import Claim, Effect, Prediction
+    from telucodec.study.claims.claim import Claim, Prediction
     from telucodec.study.claims.evidence import Evidence
     from telucodec.study.claims.ledger import Ledger
     from telucodec.study.claims.verdicts import Judged
@@ -28,12 +29,15 @@ COLOURS = {
     "impossible": "red", "unreachable": "red", "inconsistent": "magenta", "exclusive": "magenta",
     "impossible in part": "red", "false": "yellow", "partly": "yellow", "true": "green", "certain": "green",
     "consistent": "green", "open": "cyan",
+    "refuted": "yellow", "confirmed": "green", "inconclusive": "magenta", "untested": "cyan",
 }  # fmt: skip
+DECIDE, RESULTS = "decide", "runs.csv"
 DESCRIPTION = """\
-List every claim of a ledger with its place in the documents and a verdict that its numbers alone decide, and by which
-formula. What only runs can decide is open.
+List every claim of a ledger with its place in the documents and its verdict. A ledger that is named is judged by its
+numbers alone; what only runs can decide is open. `decide NAME ...` holds the claims against the results of studies too,
+and so does the command alone where results are committed.
 
-verdicts, the strongest first:
+verdicts of numbers alone, the strongest first:
   impossible          an identity, or the bitrate, rules it out
   unreachable         the optimizer cannot move the parameter that far in the steps there are
   inconsistent        the document says something else that it cannot go with
@@ -44,22 +48,39 @@ verdicts, the strongest first:
   consistent          an observation that can have been, with what it implies
   open                until runs decide
 
+verdicts with runs, on the small codecs and the data of the studies:
+  impossible, unreachable   as above, whatever runs say
+  refuted       false, partly or inconsistent as above; or no run of the preset comes there, at any learning rate and
+                however many steps an epoch has; or the switch does nothing that counts, or the opposite
+  confirmed     true or certain as above; or every seed at the document's learning rate has it in the stated steps; or
+                the 95 % interval of the switch's change lies on the claimed side, beyond what counts as none
+  inconclusive  runs tell neither, or disagree; so do times, which are another machine's, and what was observed
+                elsewhere
+  untested      no study has the runs, or no more than one seed
+
 Ranges of SNR and RMS ratio for one moment are read as a path from both first values to both last ones: impossible if
 both ends are ruled out, impossible in part if one is, or only the lowest ratio beside the highest SNR.
 
 examples:
-  telucodec claims                        experiments/seed_documents/claims.yaml
+  telucodec claims                        experiments/seed_documents/claims.yaml, with all results there are
   telucodec claims --show P034            one claim with all evidence
   telucodec claims --steps-per-epoch 3    grant fewer optimizer steps
   telucodec claims mine.yaml --json
+  telucodec claims decide seed_documents amplitude_collapse --csv verdicts.csv
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command to argparse."""
     parser.description = DESCRIPTION
-    parser.add_argument("ledger", nargs="?", type=Path, metavar="FILE", help=f"a ledger (default: {LEDGER})")
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="FILE | decide NAME",
+        help=f"a ledger (default: {LEDGER}); or decide, and studies whose results are collected",
+    )
     parser.add_argument("--json", action="store_true", help="print a list of objects instead of a table")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the verdicts with runs, one row a claim")
     parser.add_argument("--show", metavar="ID", help="one claim with everything that is known of it")
     parser.add_argument(
         "--steps-per-epoch",
@@ -78,21 +99,57 @@ def run(options: argparse.Namespace) -> int:
     from telucodec.study.claims.verdicts import judge
     from telucodec.study.claims.vocabulary import vocabulary
 
-    path = options.ledger or _default()
-    if options.steps_per_epoch is not None and options.steps_per_epoch < 1:
-        raise InputError(f"--steps-per-epoch {options.steps_per_epoch}: must be at least 1.")
+    path, studies = _asked(options.words)
+    granted = options.steps_per_epoch
+    if granted is not None and granted < 1:
+        raise InputError(f"--steps-per-epoch {granted}: must be at least 1.")
+    if options.csv is not None and not studies:
+        raise InputError("--csv: needs the results of a study. Name it: telucodec claims decide NAME --csv FILE.")
     ledger = read_ledger(path, vocabulary(conf_dir()))
     if options.show is not None and options.show not in ledger.claims:
         raise InputError(f"--show {options.show}: {path} has no such claim. {nearest(options.show, [*ledger.claims])}")
-    judged = judge(ledger, options.steps_per_epoch or ledger.header.steps_per_epoch.granted)
+    if granted is not None:
+        steps = replace(ledger.header.steps_per_epoch, granted=granted)
+        ledger = replace(ledger, header=replace(ledger.header, steps_per_epoch=steps))
+    if studies:
+        from telucodec.cli.verdicts import show
+
+        return show(options, ledger, studies)
+    judged = judge(ledger, ledger.header.steps_per_epoch.granted)
     chosen = [each for each in judged if options.show in (None, each.claim.id)]
     if options.json:
-        sys.stdout.write(json.dumps([each.plain() for each in chosen], indent=2, ensure_ascii=False) + "\n")
+        write_json([each.plain() for each in chosen])
         return 0
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
-    console = Console(width=width, highlight=False, markup=False)
-    console.print(_whole(chosen[0], ledger) if options.show else _table(chosen, ledger, console.width))
+    printer = console()
+    printer.print(whole(chosen[0], ledger) if options.show else _table(chosen, ledger, printer.width))
     return 0
+
+
+def write_json(plain: Sequence[Mapping[str, Any]]) -> None:
+    """Print a list of objects."""
+    sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
+
+
+def console() -> Console:
+    """As wide as the terminal, or as a page where there is none."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
+    return Console(width=width, highlight=False, markup=False)
+
+
+def _asked(words: Sequence[str]) -> tuple[Path, list[Path]]:
+    """The ledger, and the folders of the studies whose results count."""
+    from telucodec.cli.study import place
+
+    if words[:1] == [DECIDE]:
+        if len(words) == 1:
+            raise InputError("decide: which study? telucodec claims decide NAME [NAME ...], of experiments/.")
+        return _default(), [place(name) for name in words[1:]]
+    if len(words) > 1:
+        raise InputError(f"{words[1]}: one ledger at a time. For studies: telucodec claims decide NAME ...")
+    if words:
+        return Path(words[0]), []
+    ledger = _default()
+    return ledger, sorted(path.parent for path in ledger.parents[1].glob(f"*/{RESULTS}"))
 
 
 def _default() -> Path:
@@ -121,13 +178,14 @@ def _rows(judged: Sequence["Judged"], ledger: "Ledger", width: int) -> Table:
     ):
         table.add_column(name, ratio=ratio)
     for each in judged:
-        because = _because(each.evidence[0]) if each.verdict != "open" else ""
-        parts = [_place(each.claim, ledger), each.claim.says, because]
-        table.add_row(each.claim.id, _coloured(each.verdict), *(parts if wide else ["\n".join(filter(None, parts))]))
+        reason = because(each.evidence[0]) if each.verdict != "open" else ""
+        parts = [source(each.claim, ledger), each.claim.says, reason]
+        table.add_row(each.claim.id, coloured(each.verdict), *(parts if wide else ["\n".join(filter(None, parts))]))
     return table
 
 
-def _because(evidence: "Evidence") -> str:
+def because(evidence: "Evidence") -> str:
+    """The formula that decides, and its number."""
     number = "" if evidence.number is None else f" -> {evidence.number:.4g}"
     return f"{evidence.identity}: {evidence.formula}{number}"
 
@@ -140,37 +198,40 @@ def _counted(judged: Sequence["Judged"]) -> Table:
     found = {letter: counts(each for each in judged if each.claim.id[0] == letter) for letter in letters}
     table = Table("verdict", *(f"{letter}..." for letter in letters))
     for verdict in counts(judged):
-        table.add_row(_coloured(verdict), *(str(found[letter].get(verdict, "")) for letter in letters))
+        table.add_row(coloured(verdict), *(str(found[letter].get(verdict, "")) for letter in letters))
     undecided = {letter: found[letter].get("open", 0) for letter in letters}
     table.add_section()
     table.add_row("decided", *(str(sum(found[x].values()) - undecided[x]) for x in letters))
     return table
 
 
-def _coloured(verdict: str) -> Text:
+def coloured(verdict: str) -> Text:
+    """A verdict in its colour."""
     return Text(verdict, style=COLOURS[verdict])
 
 
-def _place(claim: "Claim", ledger: "Ledger") -> str:
+def source(claim: "Claim", ledger: "Ledger") -> str:
+    """Where a claim is written, by the short names of the documents."""
     names = {document.file: name for name, document in ledger.header.documents.items()}
     return "; ".join(f"{names[s.file]}:{', '.join(map(str, s.lines))}" for s in claim.source)
 
 
-def _whole(judged: "Judged", ledger: "Ledger") -> Group:
+def whole(judged: "Judged", ledger: "Ledger") -> Group:
+    """One claim with all that decides it before any run."""
     claim = judged.claim
-    head = Text.assemble((claim.id, "bold"), "  ", _coloured(judged.verdict), f"\n{claim.says}\n")
+    head = Text.assemble((claim.id, "bold"), "  ", coloured(judged.verdict), f"\n{claim.says}\n")
     facts = Table.grid(padding=(0, 2))
     facts.add_row("source", "; ".join(f"{s.file}, lines {', '.join(map(str, s.lines))}" for s in claim.source))
     facts.add_row("kind", claim.kind + (f", preset {claim.preset}" if claim.preset else ""))
     for prediction in claim.predicts:
         facts.add_row("states" if claim.kind == "observation" else "predicts", _predicted(prediction))
     for effect in claim.effects:
-        facts.add_row("effect", _effect(effect))
+        facts.add_row("effect", str(effect))
     for name in claim.with_:
         facts.add_row("with", f"{name}: {ledger.claims[name].says}")
     parts: list[RenderableType] = [head, facts, ""]
     for each in judged.evidence:
-        parts += [Text.assemble(_coloured(each.verdict), f"  {_because(each)}"), f"  {each.text}", ""]
+        parts += [Text.assemble(coloured(each.verdict), f"  {because(each)}"), f"  {each.text}", ""]
     return Group(*parts, *([] if judged.evidence else ["No rule decides it: it is open until runs do."]))
 
 
@@ -179,9 +240,3 @@ def _predicted(prediction: "Prediction") -> str:
     point = f" ({prediction.point:g} by itself)" if prediction.point is not None else ""
     preset = f", preset {prediction.preset}" if prediction.preset else ""
     return f"{prediction.metric} {start}{prediction.range}{point} at {prediction.at}{preset}"
-
-
-def _effect(effect: "Effect") -> str:
-    against = f" against {' + '.join(effect.against)}" if effect.against else ""
-    how = f"by the factor {effect.factor}" if effect.factor else {"none": "not at all"}.get(str(effect.direction))
-    return f"{' + '.join(effect.switch)}{against} moves {effect.metric} {how or effect.direction}"

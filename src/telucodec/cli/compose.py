@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
@@ -19,6 +21,7 @@ import telucodec
 from telucodec.build import nearest
 from telucodec.errors import InputError
 
+TRAIN = "train"  # conf/train.yaml: what a run is made of
 OPEN = ("ceilings", "parameter_groups", "targets")  # what is below them has names of the user's own
 
 
@@ -28,25 +31,25 @@ def conf_dir() -> Path:
     return next(path for path in (package / "conf", package.parents[1] / "conf") if path.is_dir())
 
 
-def compose_config(overrides: Sequence[str], config_dir: Path | None) -> dict[str, Any]:
+def compose_config(overrides: Sequence[str], config_dir: Path | None, root: str = TRAIN) -> dict[str, Any]:
     """Compose train.yaml with overrides into plain, resolved containers.
 
     Args:
         overrides: as on the command line: group=choice, key=value, +new=value, ~gone.
         config_dir: a folder of the user's own groups, searched beside ours.
+        root: the file to begin with: "train" or "sweep".
 
     Raises:
         InputError: an override names no key or no choice, or its value cannot be parsed; the nearest is named.
     """
     try:
-        plain = OmegaConf.to_container(compose_checked(overrides, config_dir), resolve=True)
+        plain: Any = OmegaConf.to_container(compose_checked(overrides, config_dir, root), resolve=True)
     except OmegaConfBaseException as error:
         raise InputError(_first_lines(error)) from None
-    assert isinstance(plain, dict)
     return {str(k): v for k, v in plain.items()}
 
 
-def compose_checked(overrides: Sequence[str], config_dir: Path | None) -> DictConfig:
+def compose_checked(overrides: Sequence[str], config_dir: Path | None, root: str = TRAIN) -> DictConfig:
     """As `compose_config`, with interpolations as they are written.
 
     Raises:
@@ -56,10 +59,9 @@ def compose_checked(overrides: Sequence[str], config_dir: Path | None) -> DictCo
         raise InputError(f"--config-dir {config_dir}: no such folder.")
     if config_dir is not None:
         _refuse_shadows(config_dir)
-    search = [f"hydra.searchpath=['file://{config_dir.resolve()}']"] if config_dir else []
     try:
-        cfg = _compose([*search, *overrides])
-        _refuse_unread(cfg)
+        cfg = _compose(overrides, root, config_dir)
+        _refuse_unread(cfg, root)
     except OverrideParseException as error:
         raise InputError(
             f"{error.override}: cannot be parsed. Write key=value; quote values that hold , = or spaces."
@@ -67,7 +69,7 @@ def compose_checked(overrides: Sequence[str], config_dir: Path | None) -> DictCo
     except MissingConfigException as error:
         raise InputError(_unknown_choice(error)) from None
     except ConfigCompositionException as error:
-        raise InputError(_unknown_key(error, [*search, *filter(_is_choice, overrides)])) from None
+        raise InputError(_unknown_key(error, overrides, root, config_dir)) from None
     except (OmegaConfBaseException, HydraException) as error:
         raise InputError(_first_lines(error)) from None
     return cfg
@@ -81,7 +83,7 @@ def own_names(message: str) -> str:
     """
     repeated = {
         path: value[2:-1]
-        for path, value in leaves(OmegaConf.to_container(_default(), resolve=False))
+        for path, value in leaves(OmegaConf.to_container(_default(TRAIN), resolve=False))
         if isinstance(value, str) and re.fullmatch(r"\$\{[\w.]+\}", value)
     }
     before = ""
@@ -114,6 +116,9 @@ def _choices(override: Override, config_dir: Path | None) -> list[str]:
     if not override.is_sweep_override():
         return [override.input_line or ""]
     chosen: Any = override.value()
+    if override.is_interval_sweep():
+        told = f"{override.input_line}: an interval has no list of values; only a search takes it (sweeper=optuna)."
+        raise InputError(f"{told} Write {override.get_key_element()}=a,b,c to make every combination.")
     if not isinstance(chosen, Glob):
         return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
     group = override.key_or_group
@@ -123,10 +128,32 @@ def _choices(override: Override, config_dir: Path | None) -> list[str]:
     return [f"{group}={name}" for name in names]
 
 
-def _compose(overrides: Sequence[str]) -> DictConfig:
+def _compose(overrides: Sequence[str], root: str, config_dir: Path | None = None) -> DictConfig:
+    """As Hydra composes: what the choices of groups come to first, which takes long and is kept; then single values."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    values = [each for each in parsed if _is_value(each, config_dir)]
+    cfg = deepcopy(_chosen(tuple(str(each.input_line) for each in parsed if each not in values), root, config_dir))
+    ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
+    return cfg
+
+
+def _is_value(override: Override, config_dir: Path | None) -> bool:
+    """Whether it only sets a value, and changes nothing about which files are read: Hydra's own rule."""
+    if override.is_hydra_override() or override.is_sweep_override():  # these are for Hydra to refuse
+        return False
+    return isinstance(override.value(), dict) or not any(map(Path.is_dir, _homes(override.key_or_group, config_dir)))
+
+
+@lru_cache(maxsize=8)  # some megabytes each
+def _chosen(choices: tuple[str, ...], root: str, config_dir: Path | None) -> DictConfig:
     GlobalHydra.instance().clear()
+    search = [f"hydra.searchpath=['file://{config_dir.resolve()}']"] if config_dir else []
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return compose("train", overrides=list(overrides))
+        return compose(root, overrides=[*search, *choices])
+
+
+def _homes(group: str, config_dir: Path | None) -> list[Path]:
+    return [home / group for home in (conf_dir(), config_dir) if home]
 
 
 def _refuse_shadows(config_dir: Path) -> None:
@@ -138,13 +165,12 @@ def _refuse_shadows(config_dir: Path) -> None:
             )
 
 
-@lru_cache(maxsize=1)
-def _default() -> DictConfig:
-    return _compose([])
+def _default(root: str) -> DictConfig:
+    return _chosen((), root, None)
 
 
-def _refuse_unread(cfg: DictConfig) -> None:
-    known = [str(key) for key in _default()]
+def _refuse_unread(cfg: DictConfig, root: str) -> None:
+    known = [str(key) for key in _default(root)]
     unread = [str(key) for key in cfg if key not in known]
     if unread:
         raise InputError(f"{unread[0]}: nothing reads this key. {_nearest_key(unread[0], known)}")
@@ -152,8 +178,7 @@ def _refuse_unread(cfg: DictConfig) -> None:
 
 def members(group: str, config_dir: Path | None = None) -> list[str]:
     """The choices of a config group, ours and the user's own."""
-    homes = [conf_dir(), *([config_dir] if config_dir else [])]
-    return sorted({path.stem for home in homes for path in (home / group.split("@")[0]).glob("*.yaml")})
+    return sorted({path.stem for home in _homes(group.split("@")[0], config_dir) for path in home.glob("*.yaml")})
 
 
 def _unknown_choice(error: MissingConfigException) -> str:
@@ -165,20 +190,18 @@ def _unknown_choice(error: MissingConfigException) -> str:
     return f"{group}={name}: there is no such choice. {nearest(name, options)}"
 
 
-def _is_choice(override: str) -> bool:
-    group = override.partition("=")[0].partition("@")[0]
-    return (conf_dir() / group).is_dir()
-
-
-def _unknown_key(error: ConfigCompositionException, choices: Sequence[str]) -> str:
+def _unknown_key(
+    error: ConfigCompositionException, overrides: Sequence[str], root: str, config_dir: Path | None
+) -> str:
     found = re.search(r"Could not (?:override|delete[^']*|append[^']*) '([^']+)'", str(error))
     if not found:
         return _first_lines(error)
     key = found[1].lstrip("/")
+    choices = [o for o in overrides if any(map(Path.is_dir, _homes(re.split("[=@]", o)[0], config_dir)))]
     try:
-        chosen = _compose(choices)
+        chosen = _compose(choices, root, config_dir)
     except (OmegaConfBaseException, HydraException):  # one of the choices is wrong too: the plain keys must do
-        chosen = _default()
+        chosen = _default(root)
     keys = [path for path, _ in leaves(OmegaConf.to_container(chosen, resolve=False))]
     if key in keys:
         return f"{key}: what is in the braces is not there yet. Write +{key}={{...}}, in quotes for the shell."

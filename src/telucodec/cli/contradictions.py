@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from telucodec.build import check
 from telucodec.cli.compose import compose_checked, compose_config, conf_dir, leaves
@@ -46,6 +47,21 @@ def refuse_contradictions(overrides: Sequence[str], config_dir: Path | None) -> 
             lost = next((key for key, value in alone[name].items() if both.get(key) != value), None)
             if lost is not None:
                 raise _contradiction(pair, lost)
+
+
+def compose_sensible(overrides: Sequence[str], config_dir: Path | None) -> tuple[Flat, dict[str, Any]]:
+    """Compose a configuration once, and refuse what `refuse_contradictions` does.
+
+    Returns:
+        Its leaves by their whole keys, with references as they are written; and all of it, plain and resolved. Neither is
+        to be changed.
+
+    Raises:
+        InputError: as `compose_config` and `refuse_contradictions`.
+    """
+    refuse_contradictions(overrides, config_dir)
+    chosen = chosen_overlays(overrides)
+    return _composed((*without(overrides), *([f"ablation=[{','.join(chosen)}]"] if chosen else [])), config_dir)
 
 
 def _hold_to_its_word(name: str, changes: Flat, rest: Sequence[str], config_dir: Path | None) -> None:
@@ -103,6 +119,16 @@ def without(overrides: Sequence[str]) -> list[str]:
     return [override for override in overrides if not override.startswith("ablation=")]
 
 
+@lru_cache(maxsize=8)
+def compose_once(overrides: tuple[str, ...], config_dir: Path | None) -> DictConfig:
+    """As `compose_checked`, for one of a few that were asked for last: not to be changed.
+
+    Raises:
+        InputError: as `compose_checked`.
+    """
+    return compose_checked(overrides, config_dir)
+
+
 def _flat(overrides: Sequence[str], config_dir: Path | None) -> Flat:
     return _composed(tuple(overrides), config_dir)[0]
 
@@ -110,9 +136,12 @@ def _flat(overrides: Sequence[str], config_dir: Path | None) -> Flat:
 @lru_cache(maxsize=256)
 def _composed(overrides: tuple[str, ...], config_dir: Path | None) -> tuple[Flat, dict[str, Any]]:
     """A configuration as leaves with references as they are written, and resolved."""
-    written = compose_checked(overrides, config_dir)
+    written = compose_once(overrides, config_dir)
     flat = leaves(OmegaConf.to_container(written, resolve=False))
-    resolved: Any = OmegaConf.to_container(written, resolve=True)
+    try:
+        resolved: Any = OmegaConf.to_container(written, resolve=True)
+    except OmegaConfBaseException as error:
+        raise InputError(" ".join(str(error).split())) from None
     return {key: value for key, value in flat if not isinstance(value, dict) or not value}, resolved
 
 

@@ -68,16 +68,17 @@ def _configuration(name: str) -> tuple[dict[str, Any], dict[str, str]]:
     from telucodec.study.overlays import notes
 
     if name == "default":
-        return _flat(compose_config([], None)), {}
+        return flat(compose_config([], None)), {}
     if (Path(name) / CONFIG).exists():
-        return _flat(read_config(Path(name))), {}
+        return flat(read_config(Path(name))), {}
     presets = members("experiment")
     if name not in presets:
         raise InputError(f"{name}: is no preset and no run folder. {nearest(name, [*presets, 'default'])}")
-    return _flat(compose_config([f"experiment={name}"], None)), notes(conf_dir() / "experiment" / f"{name}.yaml")
+    return flat(compose_config([f"experiment={name}"], None)), notes(conf_dir() / "experiment" / f"{name}.yaml")
 
 
-def _flat(config: dict[str, Any]) -> dict[str, Any]:
+def flat(config: dict[str, Any]) -> dict[str, Any]:
+    """The leaves of a configuration by their keys, those that repeat a group left out."""
     from telucodec.cli.compose import leaves
 
     own = {key: value for key, value in config.items() if key not in REPEATED}

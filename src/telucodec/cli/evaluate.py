@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     from telucodec.metrics.perceptual import Perceptual
     from telucodec.models.assess import Assessment
     from telucodec.models.stored import load_codec
-    from telucodec.study.groups import by_group, table_row
+    from telucodec.study.results.groups import by_group, table_row
 
     codec, config = load_codec(options.run_folder)
     evaluator = build(config["evaluator"], "evaluator")
@@ -128,7 +128,7 @@ def _manifest(options: argparse.Namespace, config: Mapping[str, Any], sample_rat
 def _show(
     console: Console, groups: Mapping[str, Any], summary: Mapping[str, float], rows: Sequence[Any], count: int
 ) -> None:
-    from telucodec.study.groups import worst
+    from telucodec.study.results.groups import worst
 
     shown = [figure for figure in SHOWN if figure in groups["all"]]
     table = Table(

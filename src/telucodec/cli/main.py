@@ -18,6 +18,8 @@ COMMANDS = {
     "claims": "list the five documents' claims, each with a verdict and the formula that decides it",
     "fixes": "list every fix that can be switched, with its source and owner",
     "diff": "show how two presets or runs differ, with the documents' lines",
+    "study": "plan, run, collect and report many runs that answer one question",
+    "compare": "compare any runs: arms with intervals, paired differences, effect sizes",
     "data": "prepare, describe and make recordings",
     "lab": "hold the identities of docs/science.md against the code, on synthetic signals",
 }

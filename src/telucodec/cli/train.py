@@ -4,7 +4,7 @@ import argparse
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any
 
 import yaml
 from rich.console import Console
-from rich.progress import track
 
 from telucodec.errors import InputError
 
@@ -29,11 +28,24 @@ examples:
   telucodec train quantizer.n_q=4 'output=[scale,tanh]' loss.mel.weight=3
   telucodec train 'ablation=[no_restart]'                   one fix turned off; `telucodec fixes` lists them
   telucodec train -m loss.mel.weight=1,15 seed=0,1          every combination, one process each
+  telucodec train -m 'ablation=glob(*)' sweep.jobs=2        every fix turned off once, two runs at a time
+  telucodec train -m sweeper=optuna 'optimizer.lr=tag(log,interval(1e-5,1e-2))'   a search that learns from its trials
   telucodec train resume=auto                               continue the newest unfinished run of this name
   telucodec train --cfg optimizer.lr=1e-4                   print the composed configuration and stop
 
 A run's folder is runs/<name>/<date-time>: metrics.jsonl, summary.json, config.yaml, run.json, checkpoints/, audio/,
 pictures/, tensorboard/. Ctrl-C saves and prints the command that resumes.
+
+With -m each combination is a job: a process of its own in runs/<sweep.name>/jobs/<identity>, which depends on nothing
+but its configuration and the code. The same command again skips what is finished, goes on with what was interrupted
+and tries again what failed; a failed job is named at once with its log. How many run is in conf/sweep.yaml:
+  sweep.name=weights        the sweep's folder is runs/weights
+  sweep.jobs=4              runs at a time
+  sweep.devices=[0,1]       devices to hand out; a run takes trainer.devices of them, or one
+  sweep.fail_fast=true      the first failure stops the others
+  launcher=local            or submitit (SLURM), or ray (a cluster that runs); see conf/launcher
+  sweeper=grid              or optuna: a search that learns from its trials; see conf/sweeper
+At the end: a table of all jobs, the same as sweep.csv, and one TensorBoard folder of all. Ctrl-C lets each run save.
 """
 
 
@@ -43,36 +55,45 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="group=choice or key=value")
     parser.add_argument("-m", "--multirun", action="store_true", help="run every combination of comma-separated values")
     parser.add_argument("--config-dir", type=Path, metavar="DIR", help="a folder with configuration groups of your own")
+    parser.add_argument(
+        "--job", type=Path, metavar="FOLDER", help="make the run that a sweep or study left in a folder"
+    )
     parser.add_argument("--cfg", action="store_true", help="print the composed configuration and stop")
     parser.set_defaults(run=run, takes_rest=True)
 
 
 def run(options: argparse.Namespace) -> int:
     """Compose, check, train."""
-    from telucodec.cli.compose import compose_config, sweep
-    from telucodec.cli.contradictions import refuse_contradictions
+    from telucodec.cli.contradictions import compose_sensible
 
     unknown = [word for word in options.rest if word.startswith("-")]
     if unknown:
         raise InputError(f"{unknown[0]}: there is no such option. See telucodec train --help.")
     options.overrides = [*options.overrides, *options.rest]
-    if options.multirun:
-        from telucodec.study.launch import launch
+    if options.job:
+        from telucodec.cli.make import make
 
-        jobs = list(sweep(options.overrides, options.config_dir))
-        _refuse_jobs(jobs, options.config_dir)
-        configs = [compose_config(job, options.config_dir) for job in jobs]
-        if options.cfg:
-            sys.stdout.write(yaml.safe_dump_all(configs, sort_keys=False, allow_unicode=True))
-            return 0
-        where = ["--config-dir", str(options.config_dir)] if options.config_dir else []
-        return launch([["train", *where, *job] for job in jobs], Console(stderr=True))
-    refuse_contradictions(options.overrides, options.config_dir)
-    config = compose_config(options.overrides, options.config_dir)
+        return make(options.job, options.overrides)
+    if options.multirun:
+        from telucodec.cli.sweep import run_sweep
+
+        return run_sweep(options.overrides, options.config_dir, options.cfg)
+    if alien := list(filter(of_sweep, options.overrides)):
+        raise InputError(f"{alien[0]}: is about a sweep. Add -m.")
+    _, config = compose_sensible(options.overrides, options.config_dir)
     if options.cfg:
         sys.stdout.write(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         return 0
     return _train(config, options)
+
+
+def of_sweep(override: str) -> bool:
+    """Whether an override belongs to conf/sweep.yaml.
+
+    >>> of_sweep("sweep.jobs=2"), of_sweep("launcher=ray"), of_sweep("seed=0,1")
+    (True, True, False)
+    """
+    return bool(re.match(r"[+~]*(launcher|sweeper|sweep)([.=@]|$)", override))
 
 
 def _train(config: dict[str, Any], options: argparse.Namespace) -> int:
@@ -111,20 +132,19 @@ def _train(config: dict[str, Any], options: argparse.Namespace) -> int:
     return 130
 
 
-def _refuse_jobs(jobs: Sequence[Sequence[str]], config_dir: Path | None) -> None:
-    from telucodec.cli.contradictions import refuse_contradictions
-
-    refused = []
-    for job in track(jobs, "checking", console=Console(stderr=True), transient=True):
-        try:
-            refuse_contradictions(job, config_dir)
-        except InputError as error:
-            refused.append(str(error))
-    if refused:
-        raise InputError(f"{len(refused)} of {len(jobs)} jobs make no sense:\n  " + "\n  ".join(refused))
-
-
 def check_top(config: dict[str, Any]) -> None:
+    """Check the values that no class owns, and that this code reads such a configuration.
+
+    Raises:
+        InputError: one is out of range; the message names it.
+    """
+    check_values(config)
+    from telucodec.models.stored import check_version
+
+    check_version(config, Path("conf/train.yaml"))
+
+
+def check_values(config: Mapping[str, Any]) -> None:
     """Check the values that no class owns.
 
     Raises:
@@ -135,9 +155,6 @@ def check_top(config: dict[str, Any]) -> None:
             raise InputError(f"{key}: must be a whole number >= {least}, got {config[key]!r}.")
     if not re.fullmatch(r"[\w][\w.+-]*", str(config["name"])):
         raise InputError(f"name: must be a word of letters, digits and ._+-, got {config['name']!r}.")
-    from telucodec.models.stored import check_version
-
-    check_version(config, Path("conf/train.yaml"))
 
 
 def _place(config: dict[str, Any], console: Console) -> tuple[Path, Path | None]:

@@ -105,6 +105,22 @@ class Effect:
     factor: Range | None = None  # the figure with the switch over the figure without
     against: Names | None = None  # overlays of the other arm; none: the configuration as it is
 
+    def __str__(self) -> str:
+        """As it is read aloud."""
+        against = f" against {' + '.join(self.against)}" if self.against else ""
+        how = f"by the factor {self.factor}" if self.factor else {"none": "not at all"}.get(str(self.direction))
+        return f"{' + '.join(self.switch)}{against} moves {self.metric} {how or self.direction}"
+
+
+@dataclass(frozen=True)
+class Sign:
+    """One figure that is said to tell what another is."""
+
+    metric: str
+    range: Range  # where it stands
+    of: str  # the other metric
+    is_: Range  # where that must be then
+
 
 @dataclass(frozen=True)
 class Law:
@@ -175,6 +191,7 @@ class Claim:
     preset: str | None = None
     predicts: tuple[Prediction, ...] = ()
     effects: tuple[Effect, ...] = ()
+    sign: Sign | None = None
     with_: tuple[str, ...] = ()  # claims made of the same moment, or that this one must agree with
     law: Law | None = None
     arithmetic: tuple[Equation, ...] = ()

@@ -15,7 +15,20 @@ from telucodec.errors import InputError
 from telucodec.study.claims.arithmetic import evaluate, keys
 from telucodec.study.claims.claim import Claim, Header
 from telucodec.study.claims.strict import read
+from telucodec.study.claims.values import Written
 from telucodec.study.claims.vocabulary import Vocabulary
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML whose numbers with a point keep their digits."""
+
+    def written(self, node: yaml.ScalarNode) -> float:
+        value = self.construct_yaml_float(node)
+        text = node.value.replace("_", "")
+        return Written(text) if math.isfinite(value) and ":" not in text else value  # 1:30.5 counts in sixties
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.written)
 
 
 @dataclass(frozen=True)
@@ -50,7 +63,7 @@ def read_ledger(path: Path, vocabulary: Vocabulary) -> Ledger:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        node: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        node: Any = _Loader(path.read_text(encoding="utf-8")).get_single_data()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). Give the path of a ledger.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -76,7 +89,7 @@ def _sources(claim: Claim, ledger: Ledger, vocabulary: Vocabulary) -> Iterator[s
 
 
 def _content(claim: Claim, ledger: Ledger, vocabulary: Vocabulary) -> Iterator[str]:
-    said = ("predicts", "effects", "law", "arithmetic", "moments", "gain", "states", "checked")
+    said = ("predicts", "effects", "sign", "law", "arithmetic", "moments", "gain", "states", "checked")
     if not any(getattr(claim, key) for key in said):
         yield f"says: nothing in it can be checked. Give one of {', '.join(said)}."
     if (claim.kind == "citation") != (claim.checked is not None):
@@ -96,6 +109,7 @@ def _names(claim: Claim, ledger: Ledger, vocabulary: Vocabulary) -> Iterator[str
 
 def _metrics(claim: Claim, ledger: Ledger, vocabulary: Vocabulary) -> Iterator[str]:
     metrics = [prediction.metric for prediction in claim.predicts] + [effect.metric for effect in claim.effects]
+    metrics += [claim.sign.metric, claim.sign.of] if claim.sign else []
     for metric in metrics:
         named = keys(metric)
         for name in named or [metric]:

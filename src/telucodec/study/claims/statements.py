@@ -1,12 +1,12 @@
 """Verdicts from what a document says elsewhere, from arithmetic, and from reading what it cites."""
 
 from collections.abc import Iterator
-from decimal import Decimal
 from itertools import product
 
 from telucodec.study.claims.arithmetic import evaluate
-from telucodec.study.claims.claim import Claim, Equation
+from telucodec.study.claims.claim import Claim
 from telucodec.study.claims.evidence import Case, Evidence, Rule
+from telucodec.study.claims.values import half_unit
 
 OPPOSITE = {"up": "down", "down": "up", "with": "without", "without": "with"}
 
@@ -14,22 +14,11 @@ OPPOSITE = {"up": "down", "down": "up", "with": "without", "without": "with"}
 def arithmetic(case: Case) -> Iterator[Evidence]:
     """Sums done again, to half a unit of the last digit that is stated."""
     found = [(equation, evaluate(equation.expression, {})) for equation in case.claim.arithmetic]
-    right = [abs(value - equation.stated) <= _half_unit(equation) for equation, value in found]
+    right = [abs(value - equation.stated) <= half_unit(equation.stated) + 1e-12 for equation, value in found]
     verdict = "true" if all(right) else "partly" if any(right) else "false"
     for (equation, value), holds in zip(found, right, strict=True):
         text = f"{equation.expression} = {value:.4g}, stated as {equation.stated}: {'right' if holds else 'wrong'}."
         yield Evidence(verdict, "arithmetic", equation.expression, value, text)
-
-
-def _half_unit(equation: Equation) -> float:
-    """Half a unit of the last digit.
-
-    >>> round(_half_unit(Equation("0.9 / 0.02", 45)), 6), round(_half_unit(Equation("1 / 3", 0.3)), 6)
-    (0.5, 0.05)
-    """
-    exponent = Decimal(str(equation.stated)).as_tuple().exponent
-    assert isinstance(exponent, int)
-    return 0.5 * 10.0**exponent + 1e-12
 
 
 def gain(case: Case) -> Iterator[Evidence]:

@@ -1,10 +1,36 @@
-"""The values that a claim is made of: ranges, points of a run, lists of names."""
+"""The values that a claim is made of: numbers as written, ranges, points of a run, lists of names."""
 
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 from telucodec.errors import InputError
+
+
+class Written(float):
+    """A number that remembers with how many digits it was written: 0.50 is said more precisely than 0.5.
+
+    >>> Written("0.50") == 0.5, Written("0.50").half_unit, Written("45").half_unit
+    (True, 0.005, 0.5)
+    """
+
+    half_unit: float  # half a unit of the last digit; 0 of what is not finite
+
+    def __new__(cls, text: str) -> "Written":
+        """From the text of a number."""
+        made = super().__new__(cls, text)
+        made.half_unit = 0.5 * 10.0 ** int(Decimal(text).as_tuple().exponent) if math.isfinite(made) else 0.0
+        return made
+
+
+def half_unit(number: float) -> float:
+    """Half a unit of the last digit with which a number was written, or else of its shortest form.
+
+    >>> half_unit(Written("0.60")), half_unit(0.6), half_unit(45)
+    (0.005, 0.05, 0.5)
+    """
+    return number.half_unit if isinstance(number, Written) else Written(str(number)).half_unit
 
 
 class Range(NamedTuple):
@@ -17,12 +43,31 @@ class Range(NamedTuple):
     def parse(cls, node: Any, where: str) -> "Range":
         """From [low, high], null for an open end."""
         ends = node if isinstance(node, list) and len(node) == 2 else [None, None]
-        if ends == [None, None] or not all(e is None or type(e) in (int, float) for e in ends):
+        if ends == [None, None] or not all(e is None or type(e) in (int, float, Written) for e in ends):
             raise InputError(f"{where}: must be [low, high], with null for one open end, got {node!r}.")
         low, high = (-math.inf if ends[0] is None else ends[0], math.inf if ends[1] is None else ends[1])
         if not low <= high:
             raise InputError(f"{where}: {node} is empty. Write the lower end first.")
-        return cls(float(low), float(high))
+        return cls(*(end if isinstance(end, Written) else Written(str(end)) for end in (low, high)))
+
+    def as_meant(self) -> "Range":
+        """One value alone stands for all that round to it; a range is itself.
+
+        >>> Range.parse([12, 12], "").as_meant(), Range.parse([3, 10], "").as_meant()
+        (Range(low=11.5, high=12.5), Range(low=3.0, high=10.0))
+        """
+        if self.low < self.high:
+            return self
+        return Range(self.low - half_unit(self.low), self.high + half_unit(self.high))
+
+    def holds(self, value: float) -> bool:
+        """Whether a value lies in it, to rounding; NaN does not.
+
+        >>> Range(0.1, 0.3).holds(0.1 + 0.2), Range(0.1, 0.3).holds(float("nan"))
+        (True, False)
+        """
+        slack = 1e-9 * max(1.0, *(abs(end) for end in self if math.isfinite(end)))
+        return self.low - slack <= value <= self.high + slack
 
     def __str__(self) -> str:
         """As it is read aloud."""

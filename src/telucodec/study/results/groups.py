@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from telucodec.metrics.evaluation import Row
-from telucodec.study.statistics import clustered_interval, mean_interval
+from telucodec.study.results.intervals import clustered_interval, mean_interval
 
 
 def by_group(rows: Sequence[Row], figures: Sequence[str]) -> dict[str, dict[str, Any]]:

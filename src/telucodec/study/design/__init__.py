@@ -1,0 +1,1 @@
+"""Studies as data: what is asked, which arms answer it, and what that costs."""

@@ -1,0 +1,1 @@
+"""A study to look at and listen to: one page without network, and figures for its README."""

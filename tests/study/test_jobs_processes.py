@@ -1,0 +1,179 @@
+"""Jobs as real processes: killed at any moment, asked to stop, tied to who started them."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from telucodec.study.jobs.job import LOCK, Job, state
+from telucodec.study.jobs.local import COMMAND, Local, Process
+from telucodec.study.jobs.queue import Slots, run_all
+
+STUB = (sys.executable, str(Path(__file__).with_name("stub_run.py")))
+SWEEP = """
+import sys
+from rich.console import Console
+from telucodec.study.jobs.local import Local
+from telucodec.study.jobs.queue import Slots, run_all
+sys.path.insert(0, {tests!r})
+from test_jobs_processes import STUB, stubs
+from pathlib import Path
+outcomes = run_all(stubs(Path({root!r}), {count}, {pace}), Local(STUB), Slots(2), Console())
+sys.exit(130 if any(outcome.status != "finished" for outcome in outcomes) else 0)
+"""
+
+
+def stubs(root, count, pace, steps=10):
+    return [Job(f"j{n}", {"max_steps": steps, "pace": pace, "number": n}, (), root) for n in range(count)]
+
+
+def sweep(root, count, pace):
+    code = SWEEP.format(tests=str(Path(__file__).parent), root=str(root), count=count, pace=pace)
+    with (root / "sweep.txt").open("a") as out:
+        return subprocess.Popen([sys.executable, "-c", code], stdout=out, stderr=out, start_new_session=True)
+
+
+def begun(job):
+    return (job.folder / "begun").read_text()
+
+
+def children(process):
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+def until_something_runs(root):
+    before = len((root / "sweep.txt").read_bytes())
+    until(lambda: b"started" in (root / "sweep.txt").read_bytes()[before:])
+
+
+def until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_no_finished_job_is_lost_or_repeated(tmp_path):
+    rng, count, finished = random.Random(0), 40, dict[str, str]()
+    jobs = stubs(tmp_path, count, 0.05)
+    for _ in range(20):
+        process = sweep(tmp_path, count, pace=0.05)
+        if rng.random() < 0.8:  # else while it begins
+            until_something_runs(tmp_path)
+        time.sleep(rng.uniform(0, 2))
+        victims = [process.pid, *(children(process) if process.poll() is None else [])]
+        with suppress(ProcessLookupError):  # it has just ended
+            os.kill(rng.choice(victims), signal.SIGKILL)
+        time.sleep(rng.uniform(0, 0.3))
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        now = {one.label: begun(one) for one in jobs if state(one.folder).status == "finished"}
+        assert {label: now.get(label) for label in finished} == finished, "lost, or begun again"
+        finished = now
+    assert 0 < len(finished) < count, "the kills must fall into the middle"
+    assert sweep(tmp_path, count, pace=0.05).wait() == 0
+    assert {one.label: begun(one) for one in jobs if one.label in finished} == finished
+    for one in jobs:
+        assert state(one.folder).status == "finished"
+        assert "another process is at work" not in (one.folder / "log.txt").read_text(), "two on one folder"
+
+
+@pytest.mark.slow
+def test_jobs_stop_by_themselves_when_the_sweep_is_killed_and_go_on_from_what_they_saved(tmp_path):
+    process = sweep(tmp_path, 2, pace=0.2)
+    jobs = stubs(tmp_path, 2, 0.2)
+    until(lambda: all((one.folder / "saved").exists() for one in jobs))
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    until(lambda: all(state(one.folder).status == "interrupted" for one in jobs))
+    steps = [state(one.folder).steps for one in jobs]
+    assert all(0 < step < 10 for step in steps)
+    assert sweep(tmp_path, 2, pace=0.2).wait() == 0
+    assert [state(one.folder).steps for one in jobs] == [10, 10]
+
+
+@pytest.mark.slow
+def test_a_job_that_another_process_makes_is_waited_for_and_not_made_again(tmp_path):
+    one, two = (sweep(tmp_path, 1, pace=0.2) for _ in range(2))
+    assert (one.wait(), two.wait()) == (0, 0)
+    (made,) = stubs(tmp_path, 1, 0.2)
+    assert begun(made) == "at 0\n"
+    assert "another process makes this run" in (made.folder / "log.txt").read_text()
+    assert "is finished already" in (made.folder / "log.txt").read_text()
+
+
+@pytest.mark.slow
+def test_a_killed_job_is_a_failure_that_goes_on_the_next_time(tmp_path):
+    (one,) = stubs(tmp_path, 1, 0.2)
+    process = sweep(tmp_path, 1, pace=0.2)
+    until((one.folder / "saved").exists)
+    os.kill(children(process)[0], signal.SIGKILL)
+    assert process.wait() == 130
+    assert "killed by SIGKILL" in (tmp_path / "sweep.txt").read_text()
+    assert state(one.folder).status == "interrupted"
+    assert sweep(tmp_path, 1, pace=0.2).wait() == 0
+
+
+@pytest.mark.slow
+def test_ctrl_c_reaches_only_the_sweep_which_asks_its_jobs(tmp_path):
+    process = sweep(tmp_path, 3, pace=0.2)
+    jobs = stubs(tmp_path, 3, 0.2)
+    until(lambda: all((one.folder / "saved").exists() for one in jobs[:2]))
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    assert process.wait() == 130
+    assert [state(one.folder).status for one in jobs] == ["interrupted", "interrupted", "waiting"]
+    assert sweep(tmp_path, 3, pace=0.2).wait() == 0
+
+
+@pytest.mark.slow
+def test_a_process_sees_the_devices_that_it_was_given_and_nothing_that_it_starts_outlives_it(tmp_path):
+    code = "import os, subprocess, sys; subprocess.Popen(['sleep', '60']); print(os.environ['CUDA_VISIBLE_DEVICES'])"
+    process = Process(tmp_path, (3, 5), (sys.executable, "-c", code))
+    group = process.process.pid
+    assert process.wait() == 0
+    assert process.log.read_text().splitlines()[-1] == "3,5"
+    until(lambda: not alive(group))
+
+
+def alive(group):
+    """Whether a process of a group still runs; what is dead and not yet collected does not count."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group and fields[0] != "Z":
+            return True
+    return False
+
+
+def test_the_command_is_one_that_a_run_of_many_devices_can_start_again():
+    assert (sys.executable, "-m", "telucodec.cli.main", "train", "--job") == COMMAND
+    assert Local().command == COMMAND
+
+
+@pytest.mark.slow
+def test_a_job_at_work_is_locked_until_it_ends(tmp_path):
+    from telucodec.disk import is_held
+
+    (one,) = stubs(tmp_path, 1, 0.1)
+    one.write()
+    process = Local(STUB).start(one, ())
+    until(lambda: is_held(one.folder / LOCK))
+    process.stop()
+    process.stop()
+    assert process.wait() == 130
+    assert not is_held(one.folder / LOCK)
+    outcomes = run_all([one], Local(STUB), Slots(1), Console(quiet=True))
+    assert outcomes[0].status == "finished"
+    assert json.loads((one.folder / "job.json").read_text())["label"] == "j0"
