@@ -39,6 +39,7 @@ def state_now(asked: "Asked") -> State:
 
 def collect(asked: "Asked") -> int:
     """Write the results of every run that there is, and keep those of another base or code apart."""
+    from telucodec.study.report.figures import figures
     from telucodec.study.results.files import write_results
 
     folder, now = home(asked), state_now(asked)
@@ -57,6 +58,7 @@ def collect(asked: "Asked") -> int:
     folder.mkdir(parents=True, exist_ok=True)
     paths = write_results(found, folder)
     now.write(folder)
+    paths += figures(found, folder / "figures")
     if found.study and found.study.factors:
         paths.append(write_effects(found, found.study, folder, asked.console))
     for note in found.notes:
@@ -113,10 +115,10 @@ def options_of(asked: "Asked", found: "Collected") -> "ReportOptions":
 
     given = asked.options
     claims = claimed(asked, found) if given.budget == "full" else []
-    matched, utterances = getattr(given, "level_matched", False), getattr(given, "utterances", 4)
     return ReportOptions(
-        level_matched=matched,
-        utterances=utterances,
+        level_matched=given.level_matched,
+        utterances=given.utterances,
+        megabytes=given.megabytes,
         price=price_of(given.price),
         currency=given.currency or "USD",
         claims=claims,

@@ -27,7 +27,7 @@ actions:
             command goes on where it was
   resume    as run, without asking
   status    every arm and seed: finished, running, diverged, failed, missing
-  collect   write results.csv, runs.csv and results.parquet
+  collect   write results.csv, runs.csv, results.parquet and figures/
   report    write the page: one HTML file
   design    write a study.yaml: one-at-a-time, leave-one-out, pairwise or factorial
 
@@ -55,6 +55,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         if name in ("run", "resume", "report"):
             action.add_argument("--level-matched", action="store_true", help="the page's players begin equally loud")
             action.add_argument("--utterances", type=int, default=4, metavar="N", help="on the page (default: 4)")
+            action.add_argument(
+                "--megabytes", type=float, default=20.0, metavar="M", help="of sounds (default: 20)"
+            )
         if name in ("status", "collect", "report"):
             action.add_argument("--code", metavar="HASH", help="runs of this version of the code")
         if name == "collect":
