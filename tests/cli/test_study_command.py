@@ -16,7 +16,10 @@ from telucodec.cli.main import main
 from telucodec.cli.studying import Asked
 from telucodec.disk import holding
 from telucodec.study.jobs import queue
-from telucodec.study.jobs.outcome import Outcome
+from telucodec.study.jobs.job import LOCK
+from telucodec.study.jobs.outcome import ATTEMPT, Outcome
+from telucodec.study.report import figures
+from telucodec.study.results.collected import collect
 from telucodec.training.version import code_version
 
 TOY = {
@@ -42,6 +45,7 @@ def study(tmp_path, monkeypatch, composed):
     """Writes experiments/toy/study.yaml with changes; gives what a command works with."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.setattr(figures, "figures", lambda found, folder: [])  # drawing them has tests of its own
     kept = tmp_path / "runs/toy/composed.json"
     kept.parent.mkdir(parents=True)
     if composed.exists():
@@ -207,13 +211,27 @@ def test_status_tells_all_arms_and_seeds(study, capsys):
     assert f"tanh, seed 1: failed: {jobs['tanh', 1].folder.relative_to('.')}/log.txt" in told.replace("\n", "")
 
 
+def test_a_job_that_is_only_starting_has_not_failed(study, capsys):
+    toy = study()()
+    jobs = toy.every
+    for key in (("base", 0), ("tanh", 0)):
+        jobs[key].write()
+        (jobs[key].folder / "log.txt").write_text(f"{ATTEMPT}2026-11-20T00:00:00\n")
+    with holding(jobs["tanh", 0].folder / LOCK):
+        assert main(["study", "status", "toy"]) == 0
+        found = collect(toy.whole, {key: job.folder for key, job in jobs.items()}, None)
+    assert "5 missing, 1 running" in capsys.readouterr().out
+    assert found.failed == [("tanh", 0, "running at step 0")]
+    assert ("base", 0) in found.missing
+
+
 def test_a_missing_seed_and_a_diverged_arm_stay_in_the_results(study, capsys, tmp_path):
     jobs = study()().every
     leave(jobs, ("base", 0), ("base", 1), ("tanh", 0))
     leave(jobs, ("mse", 0), status="diverged", steps=100)
     assert main(["study", "collect", "toy"]) == 0
     told = capsys.readouterr().out
-    assert "4 runs collected, 2 missing, 1 failed" in told
+    assert "4 runs collected, 2 missing, 1 did not end" in told
     rows = (tmp_path / "experiments/toy/runs.csv").read_text()
     assert "tanh,1,missing" in rows.replace('"', "")
     assert "mse,0,diverged" in rows.replace('"', "")
@@ -294,6 +312,17 @@ def test_ctrl_c_says_how_to_go_on(study, capsys, monkeypatch):
     told = capsys.readouterr().out
     assert "stopped with 2 runs to go" in told
     assert "telucodec study run toy" in told
+
+
+def test_a_budget_for_trying_has_a_tensorboard_of_its_own(study, monkeypatch, tmp_path):
+    study()
+    monkeypatch.setattr(queue, "run_all", lambda jobs, *_: [Outcome(jobs[0], "interrupted", 0.0, "", tmp_path)])
+    links = []
+    for budget, where in (("full", "runs/toy"), ("tiny", "runs/toy/tiny")):
+        assert main(["study", "run", "toy", "--budget", budget]) == 130
+        links.append(sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("runs/toy/tensorboard/*/*")))
+        assert any((tmp_path / where / "tensorboard").glob("*base/*"))
+    assert links[0] == links[1], "the full budget's links stay"
 
 
 def test_what_was_composed_is_kept_until_something_changes(study, tmp_path):

@@ -41,6 +41,7 @@ def test_leave_one_out_begins_with_all(design):
     assert study.budgets["full"].steps == 2300, "the default's"
 
 
+@pytest.mark.slow
 def test_pairwise_leaves_out_what_contradicts(design, tmp_path):
     code, told, study = design("pairwise", "--switches", "tanh,snake,no_scale", *BASE)
     assert code == 0
@@ -49,6 +50,7 @@ def test_pairwise_leaves_out_what_contradicts(design, tmp_path):
     assert "# left out: tanh and no_scale" in (tmp_path / "experiments/mine/study.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_a_fraction_says_what_it_confuses(design):
     code, told, study = design("factorial", "--switches", "tanh,snake,no_kmeans", "--fraction", "1/2", *BASE)
     assert code == 0

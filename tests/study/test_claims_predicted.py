@@ -5,7 +5,7 @@ import math
 import pytest
 from ledgers import claim, known, ledger, says, write
 
-from known_arms import END, collected, run, study
+from known_arms import END, collected, heard, run, study
 from telucodec.study.claims.claim import Prediction, StepsPerEpoch
 from telucodec.study.claims.ledger import read_ledger
 from telucodec.study.claims.measured import FINAL, decide
@@ -190,6 +190,26 @@ def test_figures_of_one_moment_must_hold_together(tmp_path):
     assert found((0.5, 5.5), (9, 5.5)) == "inconclusive"
     assert decided(tmp_path, own(0.5, 0.5), predicts=both).verdict == "inconclusive"  # nobody logged the SNR
     assert decided(tmp_path, own(9, 9), predicts=both).verdict == "refuted"
+
+
+def test_a_mean_does_not_speak_for_every_utterance(tmp_path):
+    said = says(SNR, 0, 99, at=0, over="each utterance")
+
+    def found(*values, mean=2, step=15):
+        told = heard(step, **{f"u{n}": {"snr": value} for n, value in enumerate(values)})
+        return decided(tmp_path, own(mean, mean, metric=SNR, heard=told), predicts=[said])
+
+    assert found(1, 3).verdict == "confirmed"
+    assert found(-1, 5).verdict == "inconclusive", "the mean lies there, and one utterance does not"
+    assert "which holds for each utterance with 0 of 2 seeds" in found(-1, 5).by.text
+    assert found(1, 3, step=90).verdict == "inconclusive", "they were heard at another step"
+    assert "for each utterance (whose figures are not recorded at that step)" in found(1, 3, step=90).by.text
+    assert found(-3, -1, mean=-2).verdict == "refuted"
+
+
+def test_a_single_seed_has_no_interval_to_tell(tmp_path):
+    found = decided(tmp_path, own(0.5), predicts=[says(LOSS, 0.4, 0.6, at=0)])
+    assert found.by.text.startswith("train/loss is 0.5 at step 15; said to be")
 
 
 def test_each_preset_is_asked_for_itself(tmp_path):

@@ -7,6 +7,9 @@ import yaml
 
 from conftest import ROOT
 from telucodec.errors import InputError
+from telucodec.study.claims.claim import Effect
+from telucodec.study.claims.pairs import pairs
+from telucodec.study.claims.values import Names
 from telucodec.study.design.arms import at_rates, called, joined, null_arm
 from telucodec.study.design.read import read_study
 from telucodec.study.design.study import Arm, Budget, Study
@@ -46,11 +49,34 @@ def test_a_study_says_what_is_written(study):
     assert list(read.arms) == ["before", "tanh", "no_snake"]
     assert read.arms["before"] == Arm("before", (), says="the base", against="before", of="before")
     assert read.arms["tanh"].switches == ("tanh",)
-    assert read.arms["no_snake"].switches == ("-snake",)
+    assert read.arms["no_snake"].switches == ("-snake", "-tanh"), "which the arm beside it has"
     assert read.budgets["full"] == Budget(300)
     assert read.higher_is_better
     assert read.hypotheses == {"tanh": "nothing"}
     assert study(better="lower").higher_is_better is False
+
+
+def test_switches_are_what_an_arm_turns_beside_its_reference_and_nothing_else(study):
+    both, slow = "ablation=[tanh,fsq]", "optimizer.lr=1e-5"
+    read = study(
+        arms={
+            "tanh": {"overrides": ["ablation=[tanh]"]},
+            "both": {"overrides": [both], "against": "tanh"},
+            "slow": {"overrides": [slow]},
+            "slow_tanh": {"overrides": [slow, "ablation=[tanh]"], "against": "slow"},
+            "tanh_and_more": {"overrides": ["ablation=[tanh]", slow]},
+            "less_and_more": {"without": ["snake"], "overrides": [slow]},
+            "back": {"against": "less"},
+            "less": {"without": ["snake"]},
+            "declared": {"overrides": [slow], "switches": ["lr_1e_5"]},
+        }
+    )
+    assert {name: arm.switches for name, arm in read.arms.items() if arm.switches} == {
+        "tanh": ("tanh",), "both": ("fsq",), "slow_tanh": ("tanh",), "back": ("snake",), "less": ("-snake",),
+        "declared": ("lr_1e_5",),
+    }  # fmt: skip
+    tanh = Effect(Names(["tanh"]), "val/snr", "up")
+    assert list(pairs(read, tanh)) == [("tanh", "before"), ("tanh", "back"), ("slow_tanh", "slow")]
 
 
 def test_an_arm_is_compared_with_the_base_or_with_whom_it_says(study):

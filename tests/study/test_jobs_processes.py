@@ -63,13 +63,13 @@ def until(condition, seconds=30):
 
 @pytest.mark.slow
 def test_killed_at_random_moments_no_finished_job_is_lost_or_repeated(tmp_path):
-    rng, count, finished = random.Random(0), 40, dict[str, str]()
+    rng, count, finished = random.Random(0), 60, dict[str, str]()
     jobs = stubs(tmp_path, count, 0.05)
     for _ in range(20):
         process = sweep(tmp_path, count, pace=0.05)
         if rng.random() < 0.8:  # else while it begins
             until_something_runs(tmp_path)
-        time.sleep(rng.uniform(0, 2))
+        time.sleep(rng.uniform(0, 1.2))
         victims = [process.pid, *(children(process) if process.poll() is None else [])]
         with suppress(ProcessLookupError):  # it has just ended
             os.kill(rng.choice(victims), signal.SIGKILL)

@@ -16,6 +16,7 @@ from rich.text import Text
 
 import telucodec
 from telucodec.errors import InputError
+from telucodec.study.design.committed import RUNS
 
 if TYPE_CHECKING:
     from telucodec.study.claims.claim import Claim, Prediction
@@ -31,7 +32,7 @@ COLOURS = {
     "consistent": "green", "open": "cyan",
     "refuted": "yellow", "confirmed": "green", "inconclusive": "magenta", "untested": "cyan",
 }  # fmt: skip
-DECIDE, RESULTS = "decide", "runs.csv"
+DECIDE = "decide"
 DESCRIPTION = """\
 List every claim of a ledger with its place in the documents and its verdict. A ledger that is named is judged by its
 numbers alone; what only runs can decide is open. `decide NAME ...` holds the claims against the results of studies too,
@@ -149,7 +150,7 @@ def _asked(words: Sequence[str]) -> tuple[Path, list[Path]]:
     if words:
         return Path(words[0]), []
     ledger = _default()
-    return ledger, sorted(path.parent for path in ledger.parents[1].glob(f"*/{RESULTS}"))
+    return ledger, sorted(path.parent for path in ledger.parents[1].glob(f"*/{RUNS}"))
 
 
 def _default() -> Path:
@@ -239,4 +240,5 @@ def _predicted(prediction: "Prediction") -> str:
     start = f"from {prediction.from_:g} to " if prediction.from_ is not None else ""
     point = f" ({prediction.point:g} by itself)" if prediction.point is not None else ""
     preset = f", preset {prediction.preset}" if prediction.preset else ""
-    return f"{prediction.metric} {start}{prediction.range}{point} at {prediction.at}{preset}"
+    over = "" if prediction.over == "all" else f" of {prediction.over}"
+    return f"{prediction.metric}{over} {start}{prediction.range}{point} at {prediction.at}{preset}"

@@ -144,7 +144,7 @@ def _is_value(override: Override, config_dir: Path | None) -> bool:
     return isinstance(override.value(), dict) or not any(map(Path.is_dir, _homes(override.key_or_group, config_dir)))
 
 
-@lru_cache(maxsize=8)  # some megabytes each
+@lru_cache(maxsize=32)  # some megabytes each
 def _chosen(choices: tuple[str, ...], root: str, config_dir: Path | None) -> DictConfig:
     GlobalHydra.instance().clear()
     search = [f"hydra.searchpath=['file://{config_dir.resolve()}']"] if config_dir else []

@@ -53,8 +53,8 @@ def compose_sensible(overrides: Sequence[str], config_dir: Path | None) -> tuple
     """Compose a configuration once, and refuse what `refuse_contradictions` does.
 
     Returns:
-        Its leaves by their whole keys, with references as they are written; and all of it, plain and resolved. Neither is
-        to be changed.
+        Its leaves by their whole keys, with references as they are written; and all of it, plain and resolved. Neither
+        is to be changed.
 
     Raises:
         InputError: as `compose_config` and `refuse_contradictions`.

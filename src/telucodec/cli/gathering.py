@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from telucodec.disk import replacing
 from telucodec.errors import InputError
-from telucodec.study.design.committed import RESULTS, State, lost, move_aside, read_state
+from telucodec.study.design.committed import OVER, RESULTS, State, lost, move_aside, read_state
 from telucodec.study.design.made import folders, how
 from telucodec.training.version import code_version
 
@@ -44,7 +44,7 @@ def collect(asked: "Asked") -> int:
 
     folder, now = home(asked), state_now(asked)
     found = gather(asked)
-    over = [(run.arm, run.seed) for run in found.runs if run.status in ("finished", "diverged")]
+    over = [(run.arm, run.seed) for run in found.runs if run.status in OVER]
     before = read_state(folder)
     if before is not None and before != now:
         asked.console.print(f"results of another base or code were moved to {move_aside(folder, before)}")
@@ -63,7 +63,9 @@ def collect(asked: "Asked") -> int:
         paths.append(write_effects(found, found.study, folder, asked.console))
     for note in found.notes:
         asked.console.print(f"note: {note}")
-    asked.console.print(f"{len(found.runs)} runs collected, {len(found.missing)} missing, {len(found.failed)} failed:")
+    asked.console.print(
+        f"{len(found.runs)} runs collected, {len(found.missing)} missing, {len(found.failed)} did not end:"
+    )
     for path in paths:
         asked.console.print(f"  {path}")
     return 0

@@ -55,9 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         if name in ("run", "resume", "report"):
             action.add_argument("--level-matched", action="store_true", help="the page's players begin equally loud")
             action.add_argument("--utterances", type=int, default=4, metavar="N", help="on the page (default: 4)")
-            action.add_argument(
-                "--megabytes", type=float, default=20.0, metavar="M", help="of sounds (default: 20)"
-            )
+            action.add_argument("--megabytes", type=float, default=20.0, metavar="M", help="of sounds (default: 20)")
         if name in ("status", "collect", "report"):
             action.add_argument("--code", metavar="HASH", help="runs of this version of the code")
         if name == "collect":

@@ -188,9 +188,10 @@ def make(asked: Asked) -> list["Outcome"]:
 
     launcher = choose_launcher(asked.settings["launcher"])
     arms = [(f"{arm}/seed {seed}", job.folder) for (arm, seed), job in asked.every.items()]
-    link_arms(asked.root, arms)
+    shown = asked.root if asked.options.budget == "full" else asked.root / asked.options.budget  # links of others stay
+    link_arms(shown, arms)
     outcomes = run_all(list(asked.jobs.values()), launcher, asked.slots, asked.console)
-    gather_arms(asked.root, arms)
+    gather_arms(shown, arms)
     return outcomes
 
 

@@ -1,5 +1,6 @@
 """What a finished run comes to: summary.json, and the row of TensorBoard's hparams."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ def summarise(run: Run, module: CodecTraining, step: int, overrides: Sequence[st
     except ValueError as error:
         summary["diagnosis"] = {"label": None, "means": str(error)}
     run.record.write("summary.json", summary | {"data": str(run.data.manifest.path), "evaluator": evaluator})
-    metrics = {f"final/{key.split('/', 1)[1]}": final[key] for key in FINAL if key in final}
+    # every run has every figure, for TensorBoard takes its columns from any one of them
+    metrics = {f"final/{key.split('/', 1)[1]}": final.get(key, math.nan) for key in FINAL}
     run.tensorboard.log_hyperparams(_hparams(run.folder, overrides, shown), metrics)
 
 

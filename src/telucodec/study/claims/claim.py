@@ -93,6 +93,7 @@ class Prediction:
     point: float | None = None  # one value inside the range that the document names by itself
     from_: float | None = None  # where a parameter starts that is said to move there
     preset: str | None = None  # if it is not the claim's
+    over: Literal["all", "each utterance"] = "all"  # whether the mean is meant, or every single one
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,15 @@ class Part(NamedTuple):
         return sorted(self.findings, key=lambda each: decided and each.verdict != self.verdict)
 
 
+def bounds(low: float, high: float) -> str:
+    """An interval as it follows a figure; nothing where one seed has none.
+
+    >>> bounds(1.0, 2.5), bounds(math.nan, math.nan)
+    (' (1 to 2.5)', '')
+    """
+    return f" ({low:.3g} to {high:.3g})" if math.isfinite(low) and math.isfinite(high) else ""
+
+
 def over_places(verdicts: Iterable[Measured]) -> Measured:
     """What one part of a claim comes to where several pairs of arms were asked.
 

@@ -6,6 +6,7 @@ from itertools import permutations
 from typing import NamedTuple
 
 from telucodec.study.claims.claim import Effect
+from telucodec.study.design.arms import key_of
 from telucodec.study.design.study import Arm, Study
 
 
@@ -19,7 +20,7 @@ class Place(NamedTuple):
 def place(study: Study, name: str) -> Place:
     """Follow an arm back over what it is compared with, for as long as it differs from that by switches alone.
 
-    A switch with a minus before it is one that the arm turns off, and so is an overlay of the base that it leaves out.
+    A switch with a minus before it is one that the arm turns off.
     An arm without any is a place of its own, whatever else it changes; so is one at another learning rate than its
     reference, or with other weights of all losses.
     """
@@ -34,7 +35,7 @@ def place(study: Study, name: str) -> Place:
 
 
 def _turned(arm: Arm) -> dict[str, int]:
-    off = {*arm.without, *(name[1:] for name in arm.switches if name.startswith("-"))}
+    off = [name[1:] for name in arm.switches if name.startswith("-")]
     return dict.fromkeys(off, -1) | {name: 1 for name in arm.switches if not name.startswith("-")}
 
 
@@ -54,9 +55,17 @@ def pairs(study: Study, effect: Effect) -> Iterator[tuple[str, str]]:
 def nothing(study: Study, root: str) -> Iterator[str]:
     """Arms that are an arm with all losses times a number, which optimizers that divide by the gradient do not see.
 
-    Those that a study makes of its base, and those made by hand: without a switch, and called NAME_x10.
+    Those that a study makes of its base, and those made by hand: without a switch, called NAME_x10, and changing
+    nothing but several weights of losses and the norm at which gradients are clipped.
     """
     for name, arm in study.arms.items():
-        by_hand = not _turned(arm) and re.search(r"_x[\d.]+$", arm.of or name)
-        if study.reference(name) == root != name and (arm.times != 1 or by_hand):
+        if study.reference(name) == root != name and (arm.times != 1 or _by_hand(arm, study.arms[root])):
             yield name
+
+
+def _by_hand(arm: Arm, reference: Arm) -> bool:
+    if _turned(arm) or not re.search(r"_x[\d.]+$", arm.of or arm.name):
+        return False
+    keys = [key_of(each) for each in arm.overrides if each not in reference.overrides]
+    weights = [key for key in keys if re.fullmatch(r"loss\.\w+\.weight", key)]
+    return len(weights) > 1 and all(key in weights or key.endswith(".clip_norm") for key in keys)

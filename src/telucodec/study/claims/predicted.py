@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from telucodec.study.claims.claim import Claim, Prediction, StepsPerEpoch
-from telucodec.study.claims.finding import Finding, Measured, Part, Runs
+from telucodec.study.claims.finding import Finding, Measured, Part, Runs, bounds
 from telucodec.study.claims.readings import CHOSEN, TIME, Asked, Reading, asked, read
 from telucodec.study.results.collected import Collected
 from telucodec.study.results.intervals import Interval
@@ -20,8 +20,10 @@ class Told(NamedTuple):
     read: dict[int, Reading]
 
     def holds(self, seed: int) -> bool:
-        """Whether it came true in a run."""
-        return self.prediction.range.as_meant().holds(self.read[seed].value)
+        """Whether it came true in a run: of each utterance, if it says so, and never by a mean alone."""
+        found, wanted = self.read[seed], self.prediction.range.as_meant()
+        mean = wanted.holds(found.value)
+        return mean and (self.prediction.over == "all" or (bool(found.each) and all(map(wanted.holds, found.each))))
 
     def may_hold(self, seed: int) -> bool:
         """Whether it comes true in a run at any number of steps an epoch."""
@@ -101,7 +103,7 @@ def _text(told: Told, found: Interval, holding: int, possible: int) -> str:
     wanted, count = told.prediction.range, len(told.read)
     rounded = wanted.low == wanted.high and told.prediction.metric != "run/finished"
     said = f"{wanted} (taken as {wanted.as_meant()})" if rounded else f"{wanted}"
-    text = f"{_figure(told, found)}; said to be {said}, which holds with {holding} of {count} seeds"
+    text = f"{_figure(told, found)}; said to be {said}, which holds {_over(told)}with {holding} of {count} seeds"
     passed = [each for each in told.read.values() if math.isfinite(each.low)]
     if holding == count or not passed:
         return f"{text}."
@@ -113,6 +115,14 @@ def _text(told: Told, found: Interval, holding: int, possible: int) -> str:
     return f"{text}; {when} it lies between {low:.3g} and {high:.3g} and {later}."
 
 
+def _over(told: Told) -> str:
+    if told.prediction.over == "all":
+        return ""
+    wanted = told.prediction.range.as_meant()
+    unknown = any(wanted.holds(each.value) and not each.each for each in told.read.values())
+    return f"for {told.prediction.over} {'(whose figures are not recorded at that step) ' if unknown else ''}"
+
+
 def _figure(told: Told, found: Interval) -> str:
     steps = sorted({each.step for each in told.read.values()})
     at = f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
@@ -122,7 +132,7 @@ def _figure(told: Told, found: Interval) -> str:
         at = f"in the median of all steps up to {steps[-1]}"
     else:
         at = f"at {at}"
-    return f"{told.prediction.metric} is {found.mean:.3g} ({found.low:.3g} to {found.high:.3g}) {at}"
+    return f"{told.prediction.metric} is {found.mean:.3g}{bounds(found.low, found.high)} {at}"
 
 
 def _time(told: Told) -> Finding:
@@ -130,7 +140,7 @@ def _time(told: Told) -> Finding:
     devices = sorted({run.device for run in told.arm.runs if run.device})
     steps, where = max(each.step for each in told.read.values()), " and ".join(devices) or "this machine"
     text = (
-        f"{steps} steps took {found.mean:.3g} s ({found.low:.3g} to {found.high:.3g}) on {where}. "
+        f"{steps} steps took {found.mean:.3g} s{bounds(found.low, found.high)} on {where}. "
         f"{told.prediction.range} s are said of another machine and of an unknown number of steps: no run here times "
         "those."
     )

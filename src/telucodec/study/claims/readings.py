@@ -29,6 +29,7 @@ class Reading(NamedTuple):
     value: float
     low: float  # of all values from there to as many steps as are granted
     high: float
+    each: tuple[float, ...] = ()  # of single utterances at this step, where these are meant and recorded
 
 
 class Asked(NamedTuple):
@@ -57,6 +58,15 @@ def read(prediction: Prediction, run: Ran, per_epoch: StepsPerEpoch) -> Reading 
     Returns:
         None where the run ended before, or does not log this.
     """
+    found = _read(prediction, run, per_epoch)
+    if found is None or prediction.over == "all":
+        return found
+    name = prediction.metric.removeprefix("val/")
+    heard = (each.figures for each in run.heard if each.step == found.step)
+    return found._replace(each=tuple(figures[name] for figures in heard if name in figures))
+
+
+def _read(prediction: Prediction, run: Ran, per_epoch: StepsPerEpoch) -> Reading | None:
     if prediction.metric == TIME:
         return Reading(run.steps, run.seconds, run.seconds, run.seconds) if run.status == "finished" else None
     rows, at = _rows(prediction.metric, run), prediction.at
@@ -68,7 +78,8 @@ def read(prediction: Prediction, run: Ran, per_epoch: StepsPerEpoch) -> Reading 
         first, last = (max(count, 1) * each for each in (per_epoch.stated, per_epoch.granted))
     later = {step: value for step, value in rows.items() if step >= first}
     if not later:
-        return Reading(run.steps, *[math.nan] * 3) if run.status == "diverged" and run.steps < first else None
+        broken = run.status == "diverged" and run.steps < first
+        return Reading(run.steps, math.nan, math.nan, math.nan) if broken else None
     step, value = next(iter(later.items()))
     passed = [value, *(value for step, value in later.items() if step <= last)]
     return Reading(step, value, min(passed), max(passed))
@@ -88,7 +99,7 @@ def _in_words(which: str, rows: Mapping[int, float], run: Ran, long: int) -> Rea
     if which == POSITIVE:
         above = [step for step, row in run.rows.items() if step > 0 and row.get("val/snr", -1.0) > 0]
         if trained and not above:
-            return Reading(run.steps, *[math.nan] * 3) if run.steps >= long else None
+            return Reading(run.steps, math.nan, math.nan, math.nan) if run.steps >= long else None
         trained = {step: value for step, value in trained.items() if step >= above[0]} if above else {}
     if not trained:
         return None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from telucodec.study.claims.claim import Sign
-from telucodec.study.claims.finding import Finding, Measured, Part, Runs, over_parts
+from telucodec.study.claims.finding import Finding, Measured, Part, Runs, bounds, over_parts
 from telucodec.study.claims.switched import figures
 from telucodec.study.results.collected import Collected
 from telucodec.study.results.statistics import arm_interval
@@ -28,8 +28,9 @@ def _of_study(sign: Sign, collected: Collected) -> Iterator[Finding]:
             verdict: Measured = "confirmed" if holding == len(values) else "inconclusive" if holding else "refuted"
             found = arm_interval(values)
             text = (
-                f"{sign.metric} ends at {sign.range} with {len(values)} seeds; {sign.of} is {found.mean:.3g} there "
-                f"({found.low:.3g} to {found.high:.3g}), and {sign.is_} with {holding} of them."
+                f"{sign.metric} ends at {sign.range} with {len(values)} seed{'s' if len(values) > 1 else ''}; "
+                f"{sign.of} is {found.mean:.3g} there{bounds(found.low, found.high)}, and {sign.is_} with {holding} of "
+                "them."
             )
             last = max(run.steps for run in collected.runs if run.arm == arm and run.seed in values)
             runs = Runs(collected.study.name, (arm,), tuple(sorted(values)), last)

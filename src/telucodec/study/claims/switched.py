@@ -1,6 +1,7 @@
 """Causal claims held against pairs of arms that differ by their switch alone."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from telucodec.study.claims.arithmetic import evaluate, keys
@@ -15,6 +16,7 @@ from telucodec.study.results.run import Ran
 from telucodec.study.results.statistics import arm_interval, difference, values
 
 Values = Mapping[int, Mapping[str, float]]  # seed -> utterance -> figure
+WEIGHTED = r"(train|val)/loss$|weighted/|gradient_norm/"  # keys of figures that grow with the weights of the losses
 
 
 def measured(effect: Effect, results: Sequence[Collected]) -> Iterator[Finding]:
@@ -55,6 +57,10 @@ def _held(effect: Effect, collected: Collected, arms: tuple[str, str]) -> Findin
     told = len(seeds) >= 2 and math.isfinite(found.low)
     verdict = _verdict(found, _claimed(effect, allowed)) if told else "untested"
     text = _text(effect.metric, found, allowed) if told else _without(effect.metric, len(seeds))
+    lost = [f"{run.arm} s{run.seed}" for run in collected.runs if run.arm in arms and run.status == "diverged"]
+    if lost and effect.metric != "run/finished":  # those that are left are no fair sample of what the switch does
+        verdict = "inconclusive" if told else verdict
+        text += f" Diverged, and without a figure: {', '.join(lost)}."
     return Finding(verdict, str(effect), found.mean, found.low, found.high, runs, text)
 
 
@@ -73,8 +79,13 @@ def _change(with_it: Values, without: Values, ratio: bool) -> Interval:
 
 
 def _floor(collected: Collected, root: str, metric: str, ratio: bool) -> float:
-    """By how much the arm in which only the size of all losses differs, which changes nothing, moves a figure."""
+    """By how much the arm in which only the size of all losses differs, which changes nothing, moves a figure.
+
+    A figure that is a sum of weighted losses is as many times larger there by definition, which tells nothing.
+    """
     assert collected.study is not None
+    if any(re.match(WEIGHTED, key) for key in keys(metric)):
+        return 0.0
     there, found = figures(collected.runs, root, metric), 0.0
     for name in nothing(collected.study, root):
         change = _change(figures(collected.runs, name, metric), there, ratio).mean

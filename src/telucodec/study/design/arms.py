@@ -73,6 +73,15 @@ def joined(*parts: Sequence[str]) -> list[str]:
     return [*values.values(), *([f"ablation=[{','.join(overlays)}]"] if overlays else [])]
 
 
+def key_of(override: str) -> str:
+    """What an override sets, adds or takes away.
+
+    >>> key_of("+ceilings.l1=5"), key_of("~loss.mel"), key_of("loss=[l1]")
+    ('ceilings.l1', 'loss.mel', 'loss')
+    """
+    return override.lstrip("+~").partition("=")[0]
+
+
 def overlays_in(overrides: Sequence[str]) -> list[str]:
     """The overlays of conf/ablation that overrides choose.
 

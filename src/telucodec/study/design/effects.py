@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from itertools import combinations
-from math import isfinite, nan, sqrt
+from math import isfinite, nan
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import t
+from numpy.typing import NDArray
 
 from telucodec.study.design.study import Study
+from telucodec.study.results.intervals import student_interval
 
 
 class Effect(NamedTuple):
@@ -55,7 +56,7 @@ def effects(study: Study, values: Mapping[str, Mapping[int, float]]) -> list[Eff
             found[key.tobytes()] = known._replace(confused=confused)
             continue
         each = figures[:, column > 0].mean(1) - figures[:, column < 0].mean(1)
-        found[key.tobytes()] = Effect(switches, *_interval(each), len(seeds), ())
+        found[key.tobytes()] = Effect(switches, *_bounds(each), len(seeds), ())
     return list(found.values())
 
 
@@ -65,9 +66,5 @@ def known_sign(effect: Effect, rows: Mapping[str, frozenset[str]]) -> int:
     return int(np.prod([1 if switch in first else -1 for switch in effect.switches]))
 
 
-def _interval(each: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> tuple[float, float, float]:
-    if len(each) < 2:
-        return (float(each.mean()) if len(each) else nan, nan, nan)
-    half = float(t.ppf(0.975, len(each) - 1)) * float(each.std(ddof=1)) / sqrt(len(each))
-    mean = float(each.mean())
-    return mean, mean - half, mean + half
+def _bounds(each: NDArray[np.float64]) -> tuple[float, float, float]:
+    return student_interval(each)[:3] if len(each) else (nan, nan, nan)

@@ -8,8 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from telucodec.study.jobs.job import ASIDE, Job, State, state
-from telucodec.training.record import plain
+from telucodec.disk import is_held
+from telucodec.study.jobs.job import ASIDE, LOCK, Job, State, state
+from telucodec.study.jobs.outcome import LOG, last_lines
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def made(root: Path) -> list[Made]:
 def content_of(config: Mapping[str, Any], base: Mapping[str, Any] | None) -> str:
     """What a run is, whatever the code: two that agree in it differ in nothing but that."""
     both = [each and {k: v for k, v in each.items() if k not in ASIDE} for each in (config, base)]
-    return json.dumps(plain({"both": both}), sort_keys=True)
+    return json.dumps(json.loads(json.dumps(both)), sort_keys=True)  # as it comes back from a file
 
 
 def folders(
@@ -71,9 +72,14 @@ def folders(
 
 
 def how(folder: Path) -> State:
-    """How a job stands, with the steps that it has made so far; one that ended before it began failed."""
+    """How a job stands, with the steps that it has made so far; one that ended before it began failed.
+
+    A process that is only starting has said nothing yet, or holds the job.
+    """
     now = state(folder)
-    if now.status == "waiting" and (folder / "log.txt").exists():
+    if now.status == "waiting" and is_held(folder / LOCK):
+        return State("running")
+    if now.status == "waiting" and last_lines(folder / LOG):
         return State("failed")
     return now if now.over else State(now.status, max(now.steps, _logged(folder)), now.seconds)
 

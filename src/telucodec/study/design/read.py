@@ -1,6 +1,6 @@
 """study.yaml, read and held against itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ def read_study(folder: Path) -> Study:
         for why in check(written, folder):
             raise InputError(f"{path}: {why}")
     base = Arm(written.base.name, (), says="the base")
-    arms = {base.name: base, **{name: _arm(name, arm) for name, arm in written.arms.items()}}
+    arms = {base.name: base, **{name: _arm(name, arm, written.arms) for name, arm in written.arms.items()}}
     for why in circles_and_strangers(arms, base.name):
         raise InputError(f"{path}: {why}")
     try:
@@ -92,12 +92,22 @@ def _load(path: Path) -> Any:
         raise InputError(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
 
 
-def _arm(name: str, written: WrittenArm) -> Arm:
-    turned = (*overlays_in(written.overrides), *(f"-{overlay}" for overlay in written.without))
-    switches = turned if written.switches is None else written.switches
+def _arm(name: str, written: WrittenArm, arms: Mapping[str, WrittenArm]) -> Arm:
+    reference = arms.get(written.against, WrittenArm())
+    switches = _turned(written, reference) if written.switches is None else written.switches
     return Arm(
         name, written.overrides, written.without, written.says, switches, written.against, written.seeds, of=name
     )
+
+
+def _turned(arm: WrittenArm, reference: WrittenArm) -> tuple[str, ...]:
+    """The overlays that an arm turns; none where it changes anything besides: that tells nothing of a switch alone."""
+    ours, theirs = (sorted(o for o in each.overrides if not o.startswith("ablation=")) for each in (arm, reference))
+    if ours != theirs:
+        return ()
+    here, there = ([*overlays_in(each.overrides), *(f"-{o}" for o in each.without)] for each in (arm, reference))
+    back = (o[1:] if o.startswith("-") else f"-{o}" for o in there if o not in here)
+    return (*(o for o in here if o not in there), *back)
 
 
 def _rates(written: Sequence[float | str] | None) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from telucodec.build import nearest
-from telucodec.study.design.arms import overlays_in
+from telucodec.study.design.arms import key_of, overlays_in
 from telucodec.study.design.study import OWN, Arm, Budget
 
 WORD = r"[A-Za-z0-9][\w.+-]*"
@@ -110,8 +110,7 @@ def _overrides(written: Written, folder: Path) -> Iterator[str]:
     given += [(f"budget {name}", budget.overrides) for name, budget in written.budgets.items()]
     for where, overrides in given:
         for override in overrides:
-            key = override.partition("=")[0].lstrip("+~")
-            if key in RESERVED:
+            if (key := key_of(override)) in RESERVED:
                 yield f"{where}: {override}: {RESERVED[key]} decides that. Leave it out."
             if "=" not in override and not override.startswith("~"):
                 yield f"{where}: '{override}' is no override. Write key=value."

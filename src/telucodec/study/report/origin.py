@@ -101,7 +101,9 @@ def commands(collected: Collected) -> list[tuple[str, str]]:
     each = (
         (arm, shlex.join(["telucodec", "train", *firsts[arm].overrides])) for arm in collected.arms if arm in firsts
     )
-    return [*told, *((f"one run of {arm}", command) for arm, command in each)]
+    study = collected.study
+    paired = {arm: ", with first weights of its own" if study.root(arm) != arm else "" for arm in collected.arms}
+    return [*told, *((f"one run of {arm}{paired[arm]}", command) for arm, command in each)]
 
 
 def _record(ran: Ran) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ def unlike_steps(runs: Sequence[Ran]) -> list[str]:
 
     One that diverged or failed is left out: it has no end to compare.
     """
-    ends = [(run, run.validations[-1]) for run in runs if run.validations and run.status not in ("diverged", "failed")]
+    ends = [(run, run.validations[-1]) for run in runs if run.validations and not run.endless]
     longest = max((end for _, end in ends), default=0)
     last = next((run.folder for run, end in ends if end == longest), None)
     return [
@@ -44,7 +44,7 @@ def unlike_utterances(runs: Sequence[Ran]) -> list[str]:
 
 def common_steps(runs: Sequence[Ran]) -> list[int]:
     """Steps at which every run was validated that was validated at all, in order."""
-    steps = [set(run.validations) for run in runs if run.validations and run.status not in ("diverged", "failed")]
+    steps = [set(run.validations) for run in runs if run.validations and not run.endless]
     return sorted(set.intersection(*steps)) if steps else []
 
 

@@ -1,13 +1,15 @@
 """The runs of a study or of a comparison, gathered."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from telucodec.disk import is_held
 from telucodec.errors import InputError
 from telucodec.study.design.study import Study
-from telucodec.study.jobs.job import state
+from telucodec.study.jobs.job import LOCK, state
 from telucodec.study.jobs.outcome import LOG, last_lines
 from telucodec.study.results.alike import unlike_evaluators, unlike_utterances
 from telucodec.study.results.run import Ran, read_run
@@ -54,12 +56,21 @@ def collect(study: Study, jobs: Mapping[tuple[str, int], Path], code: str | None
         try:
             runs += _look(folder, arm)
         except InputError as error:
-            failed.append((arm, seed, " ".join(str(error).replace(f"{folder.parent}/", "").split())))
+            failed.append((arm, seed, placeless(str(error))))
     runs, notes = _of_one_code(runs, code)
-    failed += [(run.arm, run.seed, why_not(run)) for run in runs if run.status != "finished"]
+    failed += [(run.arm, run.seed, placeless(why_not(run))) for run in runs if run.status != "finished"]
     begun = {(run.arm, run.seed) for run in runs} | {(arm, seed) for arm, seed, _ in failed}
     missing = [pair for pair in jobs if pair not in begun]
     return Collected(study, runs, missing, failed, [*notes, *_doubts(study, runs)])
+
+
+def placeless(text: str) -> str:
+    """A text in one line and without the folders of absolute paths: it is committed, and they are this machine's.
+
+    >>> placeless("/home/me/runs/a b.wav: cannot be read; see src/x.py, file:///data/y.flac or 3 / 4")
+    'a b.wav: cannot be read; see src/x.py, file://y.flac or 3 / 4'
+    """
+    return re.sub(r"(?<![\w.)])/(?:[^\s/:'\"]+/)+", "", " ".join(text.split()))
 
 
 def with_run_figures(run: Ran) -> Ran:
@@ -80,6 +91,8 @@ def _look(folder: Path, arm: str) -> list[Ran]:
     """The run in a job's folder, or nothing if nobody began it; an InputError says why there is none yet."""
     now = state(folder)
     last = last_lines(folder / LOG)
+    if now.status == "waiting" and is_held(folder / LOCK):
+        raise InputError("running at step 0")
     if now.status == "waiting" and last:
         raise InputError(f"failed before its first step ({last[-1]})")
     if now.status in ("running", "interrupted"):

@@ -15,12 +15,13 @@ from pyarrow import parquet
 
 from telucodec.disk import replacing, write_text
 from telucodec.errors import InputError
+from telucodec.study.design.committed import RESULTS, RUNS
 from telucodec.study.design.study import Study
 from telucodec.study.results.changed import changed_since
 from telucodec.study.results.collected import Collected
 from telucodec.study.results.run import Heard, Ran
 
-PARQUET, RESULTS, RUNS = "results.parquet", "results.csv", "runs.csv"
+PARQUET = "results.parquet"
 KEYS = ("arm", "seed", "step", "utterance", "metric")  # one row each, and its value
 FACTS = (
     "arm", "seed", "status", "label", "steps", "seconds", "audio_hours", "steps_per_epoch", "code", "evaluator",

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
+from telucodec.study.design.arms import key_of
 from telucodec.study.results.run import Ran
 
 ASIDE = ("seed", "loader.seed", "name", "run_root", "resume")  # what an arm's runs may differ in
@@ -48,16 +49,12 @@ def _varies(key: str, kinds: Sequence[Mapping[str, str]]) -> bool:
 def _names(firsts: Sequence[Ran], kinds: Sequence[Mapping[str, str]], differing: Sequence[str]) -> list[str]:
     """By overrides; where these do not tell, by values; where these are too many, by folders."""
     common = set.intersection(*(set(run.overrides) for run in firsts))
-    typed = [[o for o in run.overrides if o not in common and _key(o) not in ASIDE] for run in firsts]
+    typed = [[o for o in run.overrides if o not in common and key_of(o) not in ASIDE] for run in firsts]
     by_overrides = [", ".join(own) or "base" for own in typed]
     by_values = [", ".join(f"{key}={kind.get(key, '-')}" for key in differing) for kind in kinds]
     if len(set(by_overrides)) == len(firsts):
         return by_overrides
     return by_values if len(differing) <= MOST else [str(run.folder) for run in firsts]
-
-
-def _key(override: str) -> str:
-    return override.lstrip("+~").partition("=")[0]
 
 
 def _once(runs: Sequence[Ran]) -> tuple[list[Ran], list[str]]:

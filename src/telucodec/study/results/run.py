@@ -9,9 +9,7 @@ from typing import Any
 import yaml
 
 from telucodec.errors import InputError
-from telucodec.models.stored import CONFIG
 from telucodec.study.jobs.job import state
-from telucodec.training.record import UTTERANCES, read_rows
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -50,6 +48,11 @@ class Ran:
     label: str = ""  # of its diagnosis; empty unless it finished
 
     @property
+    def endless(self) -> bool:
+        """Whether it diverged or failed: it has figures on its way, and none at its end."""
+        return self.status in ("diverged", "failed")
+
+    @property
     def validations(self) -> list[int]:
         """Steps at which the validation set was heard, in order."""
         return [step for step, row in self.rows.items() if "val/snr" in row]
@@ -65,6 +68,9 @@ def read_run(folder: Path, arm: str) -> Ran:
     Raises:
         InputError: the folder holds no run, or its record cannot be read; the message names the file.
     """
+    from telucodec.models.stored import CONFIG  # bring torch and lightning, which committed results do not need
+    from telucodec.training.record import UTTERANCES, read_rows
+
     try:
         told = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         config = yaml.load((folder / CONFIG).read_text(encoding="utf-8"), LOADER)  # ten times as fast

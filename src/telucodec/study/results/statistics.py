@@ -24,7 +24,6 @@ from telucodec.study.results.power import detectable_shift
 from telucodec.study.results.run import Ran
 
 Values = Mapping[int, Mapping[str, float]]  # seed -> utterance -> figure; a figure of the whole set has utterance ""
-ENDLESS = ("diverged", "failed")  # such a run has no figures at its end, only on its way
 
 
 class Difference(NamedTuple):
@@ -70,7 +69,7 @@ def values(runs: Sequence[Ran], arm: str, metric: str, step: int | None = None) 
 def _figures(run: Ran, metric: str, step: int | None) -> dict[str, float]:
     if step is None:
         logged = [at for at, row in run.rows.items() if metric in row]
-        if not logged or (run.status in ENDLESS and not metric.startswith("run/")):
+        if not logged or (run.endless and not metric.startswith("run/")):
             return {}
         step = logged[-1]
     name = metric.removeprefix("val/")
