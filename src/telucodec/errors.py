@@ -11,7 +11,7 @@ class InputError(ValueError):
     """
 
 
-class Diverged(InputError):
+class DivergedError(InputError):
     """A run's losses are not finite any more: its configuration is a finding, and repeating it finds the same."""
 
 

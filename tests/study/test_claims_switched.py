@@ -170,7 +170,7 @@ def test_seeds_that_are_left_after_a_divergence_are_no_fair_sample():
     new = [*runs("new", SNR, 3, 4.1), run("new", 2, {END: {SNR: 5}}, status="diverged")]
     (found,) = measured(effect(), [collected(made, new, runs("base", SNR, 1, 2, 3))])
     assert (found.verdict, found.runs.seeds) == ("inconclusive", (0, 1))
-    assert found.text.endswith("Diverged, and without a figure: new s2.")
+    assert found.text.endswith("DivergedError, and without a figure: new s2.")
     (found,) = measured(effect(), [collected(made, new[:2], runs("base", SNR, 1, 2, 3))])
     assert found.verdict == "confirmed"
 

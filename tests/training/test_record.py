@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from conftest import toy_module, voices
-from telucodec.errors import Diverged
+from telucodec.errors import DivergedError
 from telucodec.metrics.evaluation import Row
 from telucodec.records import Coded, Quantized, Utterance
 from telucodec.training.callbacks.gallery import Gallery
@@ -79,7 +79,7 @@ def test_a_loss_that_is_not_finite_any_more_is_a_finding():
     module, run = toy_module(), SimpleNamespace(data=SimpleNamespace(seconds_per_step=1.0, steps_per_epoch=3))
     module.figures = {"loss/l1": torch.tensor(1.0), "loss/mse": torch.tensor(math.nan)}
     trainer = SimpleNamespace(global_step=3, loggers=[])
-    with pytest.raises(Diverged, match=r"^loss/mse: not finite at step 3: the run diverged"):
+    with pytest.raises(DivergedError, match=r"^loss/mse: not finite at step 3: the run diverged"):
         Logging(every=1, run=run).on_train_batch_end(trainer, module, None, None, 0)
 
 

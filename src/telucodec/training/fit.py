@@ -15,7 +15,7 @@ from rich.console import Console
 from telucodec.build import build
 from telucodec.data.module import SpeechData
 from telucodec.disk import holding, write_text
-from telucodec.errors import Diverged, InputError
+from telucodec.errors import DivergedError, InputError
 from telucodec.models.pretrained import load_pretrained
 from telucodec.models.stored import CONFIG
 from telucodec.training.callbacks.stop import Stop
@@ -115,7 +115,7 @@ def _train(run: Run, trainer: lightning.Trainer, module: CodecTraining, start: S
     except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
         status = "interrupted"
         raise KeyboardInterrupt from None
-    except Diverged:
+    except DivergedError:
         status = "diverged"
         raise
     except InputError as error:  # one from a loading process comes wrapped in that process's traceback

@@ -60,7 +60,7 @@ def _held(effect: Effect, collected: Collected, arms: tuple[str, str]) -> Findin
     lost = [f"{run.arm} s{run.seed}" for run in collected.runs if run.arm in arms and run.status == "diverged"]
     if lost and effect.metric != "run/finished":  # those that are left are no fair sample of what the switch does
         verdict = "inconclusive" if told else verdict
-        text += f" Diverged, and without a figure: {', '.join(lost)}."
+        text += f" DivergedError, and without a figure: {', '.join(lost)}."
     return Finding(verdict, str(effect), found.mean, found.low, found.high, runs, text)
 
 

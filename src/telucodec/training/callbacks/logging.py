@@ -8,7 +8,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from telucodec.errors import Diverged, at_least
+from telucodec.errors import DivergedError, at_least
 from telucodec.training.context import Run
 from telucodec.training.module import CodecTraining
 
@@ -48,7 +48,7 @@ class Logging(Callback):
         if not pl_module.noting:
             return
         if wrong := [n for n, value in zip(names, values, strict=True) if not math.isfinite(value)]:
-            raise Diverged(
+            raise DivergedError(
                 f"{', '.join(wrong[:4])}: not finite at step {step}: the run diverged. Lower optimizer.lr or the "
                 "weight of a loss; trainer.precision=32-true has the widest range. What was saved before is kept."
             )

@@ -5,7 +5,7 @@ from typing import Any
 import lightning
 from lightning.pytorch.callbacks import Callback
 
-from telucodec.errors import Diverged, at_least
+from telucodec.errors import DivergedError, at_least
 from telucodec.models.stored import save_codec
 from telucodec.training.context import Run
 from telucodec.training.module import CodecTraining
@@ -32,7 +32,7 @@ class Saving(Callback):
         if step % self.every and step != trainer.max_steps and not self.stop.stopping:
             return
         if not all(bool(p.isfinite().all()) for p in pl_module.codec.parameters()):
-            raise Diverged(
+            raise DivergedError(
                 f"{self.folder}: the codec's weights are not finite any more at step {step}: the run diverged. Lower "
                 "optimizer.lr or the weight of a loss. What was saved before is kept."
             )
