@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
-from known_runs import EVALUATOR, METRICS, run_folder, study_of
 
+from known_runs import EVALUATOR, METRICS, run_folder, study_of
 from telucodec.errors import InputError
 from telucodec.study.design.study import Arm, Budget
 from telucodec.study.results.changed import changed_since
