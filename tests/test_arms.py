@@ -105,7 +105,8 @@ def test_all_rows_of_the_list_of_switches_are_there(capsys):
 
 
 def test_all_presets_are_there():
-    assert set(PRESETS) == {*DOCUMENTS, *(f"{name}_before" for name in DOCUMENTS), *PUBLISHED, "documents"}
+    before = {f"{name}_before" for name in DOCUMENTS}
+    assert set(PRESETS) == {*DOCUMENTS, *before, *PUBLISHED, "documents", "small", "small_collapsed"}
 
 
 VALUES = {
