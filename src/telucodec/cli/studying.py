@@ -15,11 +15,11 @@ from rich.table import Table
 
 from telucodec.cli.arms import Composed
 from telucodec.errors import InputError
-from telucodec.study.design.made import Made, content_of, folders, how, made
+from telucodec.study.design.made import Made, folders, how, made
 from telucodec.study.design.plan import Line, hours, money, total
 from telucodec.study.design.plan import plan as planned
 from telucodec.study.design.study import Study
-from telucodec.study.jobs.job import Job
+from telucodec.study.jobs.job import Job, content_of
 from telucodec.training.version import code_version
 
 if TYPE_CHECKING:

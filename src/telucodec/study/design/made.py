@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from telucodec.disk import is_held
-from telucodec.study.jobs.job import ASIDE, LOCK, Job, State, state
+from telucodec.study.jobs.job import LOCK, Job, State, content_of, state
 from telucodec.study.jobs.outcome import LOG, last_lines
 
 
@@ -47,12 +46,6 @@ def made(root: Path) -> list[Made]:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
     return found
-
-
-def content_of(config: Mapping[str, Any], base: Mapping[str, Any] | None) -> str:
-    """What a run is, whatever the code: two that agree in it differ in nothing but that."""
-    both = [each and {k: v for k, v in each.items() if k not in ASIDE} for each in (config, base)]
-    return json.dumps(json.loads(json.dumps(both)), sort_keys=True)  # as it comes back from a file
 
 
 def folders(

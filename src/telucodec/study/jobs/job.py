@@ -97,6 +97,11 @@ def state(folder: Path) -> State:
     return State(status, told["steps"], told["seconds"] or 0.0)
 
 
+def content_of(config: Mapping[str, Any], base: Mapping[str, Any] | None) -> str:
+    """What a run is, whatever the code: two that agree in it differ in nothing but that."""
+    return json.dumps([essence(config), base and essence(base)], sort_keys=True)
+
+
 def essence(config: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration without what is no part of what a run is: where it lives and how it began."""
     return {key: value for key, value in config.items() if key not in ASIDE}

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from telucodec.disk import replacing
 from telucodec.study.jobs.board import fitting
-from telucodec.study.jobs.job import JOB, Job, essence, state
+from telucodec.study.jobs.job import JOB, Job, content_of, state
 from telucodec.study.jobs.outcome import Outcome
 from telucodec.study.jobs.progress import SHOWN, cells, ended_with
 from telucodec.training.version import code_version
@@ -38,10 +38,10 @@ def standing(jobs: Sequence[Job]) -> str:
 
 def of_other_code(jobs: Sequence[Job]) -> Iterator[Path]:
     """Folders of runs that other code made of one of the same configurations, and that are over."""
-    wanted = {_content(job.config, job.base) for job in jobs}
+    wanted = {content_of(job.config, job.base) for job in jobs}
     for path in {found for job in jobs for found in job.root.glob(f"jobs/*/{JOB}")}:
         told = json.loads(path.read_text(encoding="utf-8"))
-        alike = told["code"] != code_version() and _content(told["config"], told["base"]) in wanted
+        alike = told["code"] != code_version() and content_of(told["config"], told["base"]) in wanted
         if alike and state(path.parent).over:
             yield path.parent
 
@@ -85,7 +85,3 @@ def _value(config: Mapping[str, Any], key: str) -> Any:
             return ""
         node = node[part]
     return json.dumps(node) if isinstance(node, Mapping | list) else node
-
-
-def _content(config: Mapping[str, Any], base: Mapping[str, Any] | None) -> str:
-    return json.dumps([essence(config), base and essence(base)], sort_keys=True)
