@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from telucodec.study.claims.claim import Claim, Prediction
     from telucodec.study.claims.evidence import Evidence
     from telucodec.study.claims.ledger import Ledger
+    from telucodec.study.claims.measured import Decided
     from telucodec.study.claims.verdicts import Judged
 
 WIDE = 120  # characters from which on every part has a column of its own
@@ -163,10 +165,13 @@ def _default() -> Path:
 
 
 def _table(judged: Sequence["Judged"], ledger: "Ledger", width: int) -> Group:
+    from telucodec.study.claims.evidence import VERDICTS
+
     files = ", ".join(f"{name} = {document.file}" for name, document in ledger.header.documents.items())
     richest = max(judged, key=lambda each: len(each.evidence))
     told = f"\nOne claim with all its evidence: telucodec claims --show {richest.claim.id}"
-    return Group(_rows(judged, ledger, width), f"Sources: {files}.", "", _counted(judged), told)
+    table = counted(judged, VERDICTS, "open", "decided")
+    return Group(_rows(judged, ledger, width), f"Sources: {files}.", "", table, told)
 
 
 def _rows(judged: Sequence["Judged"], ledger: "Ledger", width: int) -> Table:
@@ -191,18 +196,17 @@ def because(evidence: "Evidence") -> str:
     return f"{evidence.identity}: {evidence.formula}{number}"
 
 
-def _counted(judged: Sequence["Judged"]) -> Table:
-    """How many claims of each letter have each verdict."""
-    from telucodec.study.claims.verdicts import counts
-
+def counted(judged: "Sequence[Judged | Decided]", verdicts: Sequence[str], rest: str, last: str) -> Table:
+    """How many claims of each letter have each verdict; the row `last` counts all but the verdict `rest`."""
     letters = sorted({each.claim.id[0] for each in judged})
-    found = {letter: counts(each for each in judged if each.claim.id[0] == letter) for letter in letters}
+    found = Counter((each.verdict, each.claim.id[0]) for each in judged)
     table = Table("verdict", *(f"{letter}..." for letter in letters))
-    for verdict in counts(judged):
-        table.add_row(coloured(verdict), *(str(found[letter].get(verdict, "")) for letter in letters))
-    undecided = {letter: found[letter].get("open", 0) for letter in letters}
+    for verdict in verdicts:
+        if any(found[verdict, letter] for letter in letters):
+            table.add_row(coloured(verdict), *(str(found[verdict, letter] or "") for letter in letters))
     table.add_section()
-    table.add_row("decided", *(str(sum(found[x].values()) - undecided[x]) for x in letters))
+    others = [verdict for verdict in verdicts if verdict != rest]
+    table.add_row(last, *(str(sum(found[verdict, letter] for verdict in others)) for letter in letters))
     return table
 
 

@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from telucodec.cli.claims import WIDE, because, coloured, console, source, whole, write_json
+from telucodec.cli.claims import WIDE, because, coloured, console, counted, source, whole, write_json
 
 if TYPE_CHECKING:
     from telucodec.study.claims.finding import Finding
@@ -48,6 +48,8 @@ def show(options: argparse.Namespace, ledger: "Ledger", folders: Sequence[Path])
 
 
 def _table(decided: Sequence["Decided"], ledger: "Ledger", results: Sequence["Collected"], width: int) -> Group:
+    from telucodec.study.claims.measured import FINAL
+
     files = ", ".join(f"{name} = {document.file}" for name, document in ledger.header.documents.items())
     richest = max(decided, key=lambda each: len(each.findings))
     notes = [f"Sources: {files}."]
@@ -57,7 +59,7 @@ def _table(decided: Sequence["Decided"], ledger: "Ledger", results: Sequence["Co
         notes += [f"{each.study.name}: {note}" for note in each.notes]
     notes.append("Runs are of a small codec on the data of the studies: other networks and recordings may differ.")
     told = f"\nOne claim with all its evidence: telucodec claims --show {richest.claim.id}"
-    return Group(_rows(decided, ledger, width), *notes, "", _counted(decided), told)
+    return Group(_rows(decided, ledger, width), *notes, "", counted(decided, FINAL, "untested", "not untested"), told)
 
 
 def _count(number: int, word: str) -> str:
@@ -85,21 +87,6 @@ def _reason(decided: "Decided") -> str:
     if by is None:
         return UNTOLD
     return because(by) if isinstance(by, Evidence) else f"{by.text} [{by.runs}]"
-
-
-def _counted(decided: Sequence["Decided"]) -> Table:
-    """How many claims of each letter have each verdict."""
-    from telucodec.study.claims.measured import counts
-
-    letters = sorted({each.claim.id[0] for each in decided})
-    found = {letter: counts(each for each in decided if each.claim.id[0] == letter) for letter in letters}
-    table = Table("verdict", *(f"{letter}..." for letter in letters))
-    for verdict in counts(decided):
-        table.add_row(coloured(verdict), *(str(found[letter].get(verdict, "")) for letter in letters))
-    table.add_section()
-    tested = {letter: sum(found[letter].values()) - found[letter].get("untested", 0) for letter in letters}
-    table.add_row("not untested", *(str(tested[letter]) for letter in letters))
-    return table
 
 
 def _whole(decided: "Decided", ledger: "Ledger") -> Group:
