@@ -11,9 +11,9 @@ from rich.console import Console
 from known_runs import run_folder
 from telucodec.cli import study as command
 from telucodec.cli.compose import compose_config
-from telucodec.cli.kept import Kept
 from telucodec.cli.main import main
-from telucodec.cli.studying import Asked
+from telucodec.cli.studies.asked import Asked
+from telucodec.cli.studies.kept import Kept
 from telucodec.disk import holding
 from telucodec.study.jobs import queue
 from telucodec.study.jobs.job import LOCK

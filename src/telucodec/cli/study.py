@@ -13,7 +13,7 @@ import telucodec
 from telucodec.errors import InputError
 
 if TYPE_CHECKING:
-    from telucodec.cli.studying import Asked
+    from telucodec.cli.studies.asked import Asked
     from telucodec.study.design.study import Study
 
 HOME = Path("experiments")
@@ -60,7 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
             action.add_argument("--code", metavar="HASH", help="runs of this version of the code")
         if name == "collect":
             action.add_argument("--drop", action="store_true", help="though fewer runs are here than were collected")
-    from telucodec.cli.drafts import configure as configure_drafts
+    from telucodec.cli.studies.drafts import configure as configure_drafts
 
     configure_drafts(actions.add_parser("design", formatter_class=argparse.RawDescriptionHelpFormatter))
     parser.set_defaults(run=run, takes_rest=True)  # settings may stand behind options
@@ -93,12 +93,12 @@ def run(options: argparse.Namespace) -> int:
     if takes:
         options.settings = [*options.settings, *options.rest]
     if options.action == "design":
-        from telucodec.cli.drafts import draft
+        from telucodec.cli.studies.drafts import draft
 
         return draft(options)
-    from telucodec.cli import gathering, studying
+    from telucodec.cli.studies import asked, gathering
 
-    room = gathering if options.action in ("collect", "report") else studying
+    room = gathering if options.action in ("collect", "report") else asked
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False)
     code: int = getattr(room, options.action)(ask(options, console))
     return code
@@ -106,11 +106,11 @@ def run(options: argparse.Namespace) -> int:
 
 def ask(options: argparse.Namespace, console: Console) -> "Asked":
     """Everything that an action needs: the study cut down to what is wanted, its jobs, and what was made."""
-    from telucodec.cli.arms import check_vocabulary, compose_arms, jobs_of
     from telucodec.cli.compose import conf_dir
-    from telucodec.cli.kept import FILE as KEPT
-    from telucodec.cli.kept import Kept
-    from telucodec.cli.studying import Asked
+    from telucodec.cli.studies.arms import check_vocabulary, compose_arms, jobs_of
+    from telucodec.cli.studies.asked import Asked
+    from telucodec.cli.studies.kept import FILE as KEPT
+    from telucodec.cli.studies.kept import Kept
     from telucodec.study.claims.vocabulary import vocabulary
     from telucodec.study.design.made import made
     from telucodec.study.design.read import read_study

@@ -20,7 +20,7 @@ from telucodec.training.record import read_rows
 from telucodec.training.version import code_version
 
 if TYPE_CHECKING:
-    from telucodec.cli.studying import Asked
+    from telucodec.cli.studies.asked import Asked
 
 FILE = "timing.json"
 HALF = 10  # steps of a trial before its discriminators play, and after

@@ -14,7 +14,7 @@ from telucodec.training.version import code_version
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from telucodec.cli.studying import Asked
+    from telucodec.cli.studies.asked import Asked
     from telucodec.study.design.study import Study
     from telucodec.study.report.options import Claimed, ReportOptions
     from telucodec.study.results.collected import Collected
@@ -112,7 +112,7 @@ def gather(asked: "Asked") -> "Collected":
 
 def options_of(asked: "Asked", found: "Collected") -> "ReportOptions":
     """How the page is made, with what claims come to by these runs alone; a budget for trying decides none."""
-    from telucodec.cli.studying import price_of
+    from telucodec.cli.studies.asked import price_of
     from telucodec.study.report.options import ReportOptions
 
     given = asked.options

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from telucodec.build import check, nearest
 from telucodec.cli.compose import leaves, members, own_names
 from telucodec.cli.contradictions import READ, compose_once, refuse_contradictions
-from telucodec.cli.kept import Kept
+from telucodec.cli.studies.kept import Kept
 from telucodec.errors import InputError
 from telucodec.study.claims.vocabulary import Vocabulary
 from telucodec.study.design.arms import joined, without

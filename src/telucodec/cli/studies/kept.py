@@ -11,7 +11,7 @@ from telucodec.disk import write_text
 from telucodec.training.version import code_version
 
 FILE = "composed.json"
-DECIDES = ("arms.py", "compose.py", "contradictions.py")  # the code that composes
+DECIDES = ("studies/arms.py", "compose.py", "contradictions.py")  # the code that composes
 
 
 class Kept:
@@ -50,7 +50,7 @@ class Kept:
 
 
 def _digest(config_dir: Path | None) -> str:
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     homes = [conf_dir(), *([config_dir] if config_dir else [])]
     paths = [path for home in homes for path in sorted(home.rglob("*.yaml"))]
     digest = hashlib.sha256(code_version().encode())

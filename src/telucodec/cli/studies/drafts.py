@@ -98,8 +98,8 @@ def draft(options: argparse.Namespace) -> int:
 
 def _checked(name: str, text: str, config_dir: Path | None) -> "Study":
     """The study that a text comes to, before it is written where it belongs."""
-    from telucodec.cli.arms import check_vocabulary
     from telucodec.cli.compose import conf_dir
+    from telucodec.cli.studies.arms import check_vocabulary
     from telucodec.study.claims.vocabulary import vocabulary
     from telucodec.study.design.read import FILE, read_study
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from telucodec.cli.arms import Composed
+from telucodec.cli.studies.arms import Composed
 from telucodec.errors import InputError
 from telucodec.study.design.made import Made, folders, how, made
 from telucodec.study.design.plan import Line, hours, money, total
@@ -86,7 +86,7 @@ def run(asked: Asked) -> int:
         if stopped:
             asked.console.print(f"\nstopped with {len(stopped)} runs to go; the same command goes on:\n  {again()}")
             return 130
-    from telucodec.cli.gathering import collect, report
+    from telucodec.cli.studies.gathering import collect, report
 
     now = replace(asked, there=made(asked.root))
     collect(now)
@@ -133,7 +133,7 @@ def show_plan(asked: Asked) -> list[Line]:
     at_once = asked.slots.at_once
     measured = None
     if options.measure or (asked.root / "timing.json").exists():
-        from telucodec.cli.timing import measure, read_measured
+        from telucodec.cli.studies.timing import measure, read_measured
 
         measured = measure(asked) if options.measure else read_measured(asked.root)
     lines = planned(asked.jobs, asked.there, measured)
@@ -160,7 +160,7 @@ def show_plan(asked: Asked) -> list[Line]:
 
 def tell_apart(asked: Asked) -> None:
     """Say which runs are of other code, and whether collected results are of another base or code."""
-    from telucodec.cli.gathering import home, state_now
+    from telucodec.cli.studies.gathering import home, state_now
     from telucodec.study.design.committed import told_changes
 
     wanted = {content_of(job.config, job.base) for job in asked.every.values()}

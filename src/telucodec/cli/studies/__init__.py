@@ -1,0 +1,1 @@
+"""What is behind `telucodec study`: arms composed and kept, drafts, plans, runs, results."""
