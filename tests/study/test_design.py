@@ -171,6 +171,8 @@ ARM = {"overrides": ["output=[tanh]"]}
         ({"question": " "}, ["question: is empty"]),
         ({"arms": {"tanh": {"override": []}}}, ["arms.tanh: there is no key 'override'", "overrides"]),
         ({"arms": {"tanh": {"overrides": "a=1"}}}, ["arms.tanh.overrides", "'a=1'"]),
+        ({"front": ["val/snr", "val/nothing"]}, ["front: must be two of the metrics, got val/snr, val/nothing"]),
+        ({"highlight": ["befor"]}, ["highlight: there is no arm befor", "Did you mean 'before'"]),
         ({"arms": {"a": {"against": "befor"}}}, ["arm a: against: there is no arm befor", "Did you mean 'before'"]),
         ({"arms": {"a": {"against": "b"}, "b": {"against": "a"}}}, ["arm a: against: a -> b -> a goes in a circle"]),
         ({"arms": {"before": ARM}}, ["arm before: is what the base is called"]),

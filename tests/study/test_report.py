@@ -267,7 +267,11 @@ def test_sounds_are_of_the_first_seed_that_has_them_and_of_the_same_recording(tm
 def test_colours_go_to_references_and_extremes(tmp_path):
     found = collected(tmp_path, 16, 2)
     table = rows(found, "val/snr", [SNR])
-    numbers = chosen(table)
+    numbers = chosen(table, ())
     assert len(numbers) == 8
     assert numbers[0] == 0
     assert {1, 15} <= set(numbers)
+    middle = next(row.number for row in table if row.number not in numbers)
+    named = chosen(table, [table[middle].name, "cut away"])
+    assert len(named) == 8
+    assert {0, middle} <= set(named)

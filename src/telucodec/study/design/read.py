@@ -10,7 +10,7 @@ from telucodec.errors import InputError
 from telucodec.study.claims.strict import read
 from telucodec.study.design.arms import at_rates, null_arm, overlays_in, rate_text
 from telucodec.study.design.study import Arm, Study
-from telucodec.study.design.written import CHECKS, Written, WrittenArm, circles_and_strangers, unpaired
+from telucodec.study.design.written import CHECKS, Written, WrittenArm, circles_and_strangers, strangers, unpaired
 
 FILE = "study.yaml"
 
@@ -61,7 +61,7 @@ def read_study(folder: Path) -> Study:
         if null.name in made:
             raise InputError(f"{path}: arm {null.name}: is what null_factor adds. Give yours another name.")
         made[null.name] = null
-    for why in unpaired(made):
+    for why in (*unpaired(made), *strangers(written.highlight, made)):
         raise InputError(f"{path}: {why}")
     return Study(
         name=folder.resolve().name,
@@ -77,6 +77,8 @@ def read_study(folder: Path) -> Study:
         higher_is_better=written.better == "higher",
         claims=written.claims,
         factors=written.factors,
+        highlight=written.highlight,
+        front=written.front,
         hypotheses={name: each.expect for name, each in written.arms.items() if each.expect},
     )
 

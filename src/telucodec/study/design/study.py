@@ -52,6 +52,8 @@ class Study:
     claims: tuple[str, ...]  # ids of claims that it can decide; empty: whichever it can
     hypotheses: Mapping[str, str]  # arm -> what is expected of it, in words
     factors: tuple[str, ...] = ()  # switches of which the arms are a factorial design; their effects are worth a table
+    highlight: tuple[str, ...] = ()  # arms that pictures name and colour before all others
+    front: tuple[str, ...] = ()  # two of the metrics, one bought with the other, for a picture
 
     def reference(self, arm: str) -> str:
         """The arm that another is compared with; itself if it is compared with none, as the base."""

@@ -1,7 +1,7 @@
 """study.yaml as it is written, and what must hold in it."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -58,6 +58,8 @@ class Written:
     learning_rates: tuple[float | str, ...] = (OWN,)
     null_factor: float | None = None
     factors: tuple[str, ...] = ()
+    highlight: tuple[str, ...] = ()
+    front: tuple[str, ...] = ()
 
 
 def _names(written: Written, folder: Path) -> Iterator[str]:
@@ -100,6 +102,8 @@ def _measures(written: Written, folder: Path) -> Iterator[str]:
     twice = next((name for name in written.metrics if written.metrics.count(name) > 1), None)
     if twice is not None:
         yield f"metrics: {twice} is there twice."
+    if written.front and (len(set(written.front)) != 2 or not set(written.front) <= set(written.metrics)):
+        yield f"front: must be two of the metrics, got {', '.join(written.front)}."
     if not written.question.strip():
         yield "question: is empty. Say what is asked."
 
@@ -134,6 +138,13 @@ def circles_and_strangers(arms: Mapping[str, Arm], base: str) -> Iterator[str]:
                 yield f"arm {name}: against: {' -> '.join([*chain, reference])} goes in a circle."
                 return
             chain.append(reference)
+
+
+def strangers(highlight: Sequence[str], arms: Mapping[str, Arm]) -> Iterator[str]:
+    """What pictures should show first, and is no arm."""
+    for name in highlight:
+        if name not in arms:
+            yield f"highlight: there is no arm {name}. {nearest(name, list(arms))}"
 
 
 def unpaired(arms: Mapping[str, Arm]) -> Iterator[str]:

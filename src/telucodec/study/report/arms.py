@@ -80,13 +80,15 @@ def forest(collected: Collected, measures: Sequence[Measure]) -> dict[str, list[
     return drawn
 
 
-def chosen(table: Sequence[Row]) -> list[int]:
+def chosen(table: Sequence[Row], highlight: Sequence[str]) -> list[int]:
     """Numbers of the arms that are in colour at first.
 
-    References, the arms that are above and below theirs by most, in turn, and then whichever are left.
+    Those that the study names itself, references, the arms that are above and below theirs by most, in turn, and then
+    whichever are left.
     """
     references = {row.reference for row in table}
-    first = [row.number for row in table if row.name in references][:3]
+    first = [row.number for name in highlight for row in table if row.name == name]
+    first += [row.number for row in table if row.name in references][:3]
     means = {row.number: row.difference.mean for row in table if row.difference}
     ordered = sorted((number for number, mean in means.items() if math.isfinite(mean)), key=lambda n: means[n])
     ends = [number for pair in zip(ordered, reversed(ordered), strict=True) for number in pair]

@@ -13,6 +13,7 @@ from telucodec.audio.picture import pixels
 from telucodec.diagnosis.plane import DOCUMENTS, Point, plane
 from telucodec.disk import replacing
 from telucodec.study.report.arms import Row, by_arm, chosen, rows
+from telucodec.study.report.front import front_figure
 from telucodec.study.report.measures import TABLE, Measure, measure, tabled
 from telucodec.study.report.series import curve, paths
 from telucodec.study.results.collected import Collected
@@ -30,7 +31,7 @@ UNLABELLED = "diverged or not at its end"
 
 
 def figures(collected: Collected, folder: Path) -> list[Path]:
-    """Draw forest.png, plane.png and curves.png, each below 200 kB.
+    """Draw forest.png, plane.png and curves.png, and front.png where the study asks for it, each below 200 kB.
 
     Returns:
         What was written; a picture without any figures to show is left out.
@@ -42,11 +43,16 @@ def figures(collected: Collected, folder: Path) -> list[Path]:
     study, runs = collected.study, by_arm(collected)
     columns = tabled(collected.runs, study.primary, study.metrics)
     table = rows(collected, study.primary, columns)
+    named = [table[number].name for number in chosen(table, study.highlight)]
     made = {
         "forest.png": forest_figure(table, measure(study.primary), study.higher_is_better),
-        "plane.png": plane_figure(runs, table, study.name),
-        "curves.png": curves_figure(runs, table, columns),
+        "plane.png": plane_figure(runs, named, study.name),
+        "curves.png": curves_figure(runs, named, columns),
     }
+    if study.front:
+        across, up = (measure(key) for key in study.front)
+        both = {row.name: row.figures for row in rows(collected, study.primary, [across, up])}
+        made["front.png"] = front_figure({n: (own[across.key], own[up.key]) for n, own in both.items()}, [across, up])
     return [_save(figure, folder / name) for name, figure in made.items() if figure is not None]
 
 
@@ -78,7 +84,7 @@ def forest_figure(table: Sequence[Row], primary: Measure, higher: bool) -> "Figu
     return figure
 
 
-def plane_figure(runs: Mapping[str, Sequence[Ran]], table: Sequence[Row], title: str) -> "Figure | None":
+def plane_figure(runs: Mapping[str, Sequence[Ran]], named: Sequence[str], title: str) -> "Figure | None":
     """Every run's way through the plane: coloured by arm if there are few, else by the label at its end."""
     ways = [(name, ran, paths(ran)) for name, each in runs.items() for ran in each]
     ways = [(name, ran, way) for name, ran, way in ways if way]
@@ -96,13 +102,13 @@ def plane_figure(runs: Mapping[str, Sequence[Ran]], table: Sequence[Row], title:
         axes.plot(
             r[-1:], rho[-1:], "o", color=colour, markersize=5, markeredgecolor="white", markeredgewidth=0.6, zorder=6
         )
-    _name_ends(axes, runs, [table[number].name for number in chosen(table)])
+    _name_ends(axes, runs, named)
     _legend(figure, axes, colours)
     return figure
 
 
 def curves_figure(
-    runs: Mapping[str, Sequence[Ran]], table: Sequence[Row], columns: Sequence[Measure]
+    runs: Mapping[str, Sequence[Ran]], named: Sequence[str], columns: Sequence[Measure]
 ) -> "Figure | None":
     """Up to four metrics over the steps: means over seeds, bands from the lowest to the highest, few arms in colour."""
     from matplotlib.figure import Figure
@@ -114,7 +120,7 @@ def curves_figure(
         return None
     figure = Figure(figsize=(8.6, 3.4 * math.ceil(len(drawn) / 2)), layout="constrained")
     panels = figure.subplots(math.ceil(len(drawn) / 2), min(2, len(drawn)), squeeze=False).flatten()
-    colours = dict(zip((table[number].name for number in chosen(table)), COLOURS, strict=False))
+    colours = dict(zip(named, COLOURS, strict=False))
     for axes, (each, arms) in zip(panels, drawn.items(), strict=False):
         for name, one in sorted(arms.items(), key=lambda pair: pair[0] in colours):
             _curve(axes, one, name, colours.get(name))
@@ -166,16 +172,19 @@ def _severity(label: str) -> tuple[bool, bool, str]:
 
 def _name_ends(axes: "Axes", runs: Mapping[str, Sequence[Ran]], names: Sequence[str]) -> None:
     """Write arms' names beside where they end, those that would cover another left out."""
-    taken: list[tuple[float, float]] = []
+    taken: list[tuple[float, float, float]] = []  # from, to and height of those that are there
+    right = axes.get_xlim()[1]
     for name in names:
         ends = [way[-1] for ran in runs[name] if (way := paths(ran))]
         if not ends:
             continue
         r, rho = (float(np.mean([getattr(end, key) for end in ends])) for key in ("rms_ratio", "rho"))
-        if r > axes.get_xlim()[1] or any(abs(r - x) < 0.2 and abs(rho - y) < 0.045 for x, y in taken):
+        wide = 0.0085 * right * (len(name) + 1)
+        left = r + wide > right
+        begin, end = (r - wide, r) if left else (r, r + wide)
+        if r > right or any(begin < there and end > here and abs(rho - y) < 0.045 for here, there, y in taken):
             continue
-        taken.append((r, rho))
-        left = r > 0.75 * axes.get_xlim()[1]
+        taken.append((begin, end, rho))
         axes.annotate(
             name, (r, rho), (-7 if left else 7, 4), textcoords="offset points", ha="right" if left else "left",
             fontsize=7.5, zorder=8, bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.6},

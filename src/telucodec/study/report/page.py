@@ -119,7 +119,7 @@ def _data(
         "primary": study.primary,
         "higher": study.higher_is_better,
         "arms": [{"name": row.name, "reference": row.reference} for row in table],
-        "chosen": chosen(table),
+        "chosen": chosen(table, study.highlight),
         "measures": {m.key: {"title": m.title, "digits": m.digits} for m in dict.fromkeys([*columns, *measures])},
         "forest": differing,
         "plane": plane_data(runs),
