@@ -58,6 +58,7 @@ def front_figure(placed: Placed, axes_of: Sequence[Measure]) -> "Figure | None":
     axes.set(xlabel=f"{across.title} ({words[across.better]})", ylabel=f"{up.title} ({words[up.better]})")
     axes.grid(color="#ececec")
     axes.set_axisbelow(True)
+    axes.margins(x=0.12)  # names stand to the right of their arms
     axes.legend(fontsize=8)
     return figure
 
