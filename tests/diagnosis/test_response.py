@@ -126,7 +126,8 @@ def test_behind_a_normalising_front_end_nothing_hears_gain_or_offset():
         for change in ("gain", "offset"):
             key = f"response/{name}/{change}"
             assert abs(answers["none"][key]) > 1e-4
-            assert abs(answers["normalise"][key]) < 1e-6
+            # float32 rounding of what should be nothing: 1e-6 on some processors
+            assert abs(answers["normalise"][key]) < 1e-5
             features = f"response/{name}/features_{change}"
             assert answers["normalise"][features] < 1e-4 < 1e-3 < answers["none"][features]
         assert answers["normalise"][f"response/{name}/features_polarity"] > 0.1, "what is left to hear"
