@@ -96,12 +96,17 @@ def speech_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def train(
-    speech_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    speech_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Callable[..., tuple[int, Path | None]]:
-    """Run `telucodec train` at toy size in this process; gives the exit code and the newest run folder."""
+    """Run `telucodec train` at toy size in this process; gives the exit code and the newest run folder.
+
+    Pictures take half of such a run's time: they are blank, but for tests that are marked with `pictures`.
+    """
     from telucodec.cli.main import main
 
     monkeypatch.chdir(tmp_path)
+    if not request.node.get_closest_marker("pictures"):
+        monkeypatch.setattr("telucodec.training.context.pixels", lambda figure: np.zeros((8, 8, 4), np.uint8))
 
     def run(*overrides: str) -> tuple[int, Path | None]:
         data = ["data=folder", f"data.root={speech_folder}", "data.speaker_from=parent"]

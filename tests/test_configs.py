@@ -55,6 +55,7 @@ SMALL = {
     "loss/distillation": ["quantizer=mimi"],
     "teacher/transformers": ["teacher.folder=/tmp"],
     "trainer/gpu": ["trainer.accelerator=auto"],
+    "trainer/ddp": ["trainer.accelerator=cpu", "trainer.devices=2"],
     "data/folder": ["data.root=/tmp"],
     "data/manifest": ["data.manifest=/tmp"],
 }

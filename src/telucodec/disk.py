@@ -1,24 +1,30 @@
 """Writing files complete or not at all."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from telucodec.errors import InputError
+
+PARTIAL = ".partial"  # how the names of files end that are being written
+_held: set[TextIO] = set()  # lock files of this process
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Lend a partial file in the same folder; when the block ends well, flush it to the disk and rename it to `path`.
 
-    If the block fails, the partial file is removed and what stood at `path` before is untouched.
+    If the block fails, the partial file is removed and what stood at `path` before is untouched. A process that is
+    killed leaves its partial file, see `remove_partial`.
 
     Raises:
         InputError: the folder cannot be written or the disk is full; the message names the file.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -26,12 +32,35 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         partial.chmod(0o666 & ~_umask())  # some writers make files that only their owner can read
         os.replace(partial, path)
+        _flush(path.parent)
     except OSError as error:
         why = error.strerror or str(error)
         raise InputError(f"{path}: cannot be written ({why}). Free some space or choose another folder.") from error
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what killed processes left half written in a folder, but not in those below it.
+
+    Only where nobody else writes: what is being written looks the same.
+    """
+    for partial in folder.glob(f".*{PARTIAL}"):
+        with suppress(OSError):
+            partial.unlink()
+
+
+def _flush(folder: Path) -> None:
+    """See to it that a rename outlives a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems know nothing of it
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _umask() -> int:
@@ -44,6 +73,8 @@ def _umask() -> int:
 def holding(path: Path) -> Iterator[None]:
     """Hold a lock file while the block runs; it is free again when this process ends, however it ends.
 
+    Processes that are forked from this one do not hold it: one that outlives it would keep the next one waiting.
+
     Raises:
         InputError: another process holds it; the message names the folder.
     """
@@ -53,7 +84,21 @@ def holding(path: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise InputError(f"{path.parent}: another process is at work here. Wait for it, or stop it.") from None
-        yield
+        _held.add(file)
+        try:
+            yield
+        finally:
+            _held.discard(file)
+
+
+def _let_go() -> None:
+    """In a forked process: close the lock files that it was born with."""
+    for file in _held:
+        file.close()
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def is_held(path: Path) -> bool:

@@ -15,6 +15,10 @@ class DivergedError(InputError):
     """A run's losses are not finite any more: its configuration is a finding, and repeating it finds the same."""
 
 
+class LostError(InputError):
+    """This process cannot go on because another one of its run did not; that one says why."""
+
+
 def at_least(least: float, **values: float | Sequence[float]) -> None:
     """Refuse values, or lists with values, that are below a bound or not finite.
 
@@ -29,6 +33,19 @@ def at_least(least: float, **values: float | Sequence[float]) -> None:
             raise ValueError(f"{name} must not be empty")
         if not all(isfinite(number) and number >= least for number in numbers):
             raise ValueError(f"{name} must be >= {least}, got {value}")
+
+
+def at_most(most: float, **values: float) -> None:
+    """Refuse values that are above a bound: what is made by the thousand takes all time and memory.
+
+    Raises:
+        ValueError: the message names the value and the bound.
+
+    >>> at_most(1024, n_q=8)
+    """
+    for name, value in values.items():
+        if not value <= most:
+            raise ValueError(f"{name} must be <= {most}, got {value}")
 
 
 def above(bound: float, **values: float) -> None:

@@ -13,11 +13,19 @@ if TYPE_CHECKING:  # records are also read where torch is too slow to import
     from torch import Tensor
 
 
+class Broken(NamedTuple):
+    """A training crop that could not be had, so that another stands in its place."""
+
+    file: str
+    why: str  # a sentence that names the file and the cure
+
+
 class Batch(NamedTuple):
     """Training crops."""
 
     audio: "Tensor"  # [B, C, T] the signal to reproduce
     files: tuple[str, ...]  # B paths, to name in reports
+    broken: tuple[Broken, ...] = ()  # what could not be read on the way
 
 
 @dataclass(frozen=True)

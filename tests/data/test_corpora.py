@@ -209,7 +209,7 @@ def test_syspin(tmp_path, wav):
 def test_json_that_is_damaged_is_named(tmp_path):
     folder = make_syspin(tmp_path) / "IISc_SYSPINProject_Telugu_Female_Spk001_HC"
     index = next(folder.glob("*.json"))
-    for content, why in {"{": "not valid JSON", "[]": "not a JSON object", "{}": "no object 'Transcripts'"}.items():
+    for content, why in {"{": "is no JSON", "[]": "not a JSON object", "{}": "no object 'Transcripts'"}.items():
         index.write_text(content)
         with pytest.raises(InputError, match=rf"(?s)_Transcripts\.json: .*{why}"):
             read_corpus(tmp_path)

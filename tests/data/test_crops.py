@@ -49,8 +49,15 @@ def test_the_order_is_a_function_of_seed_epoch_and_index():
 
 
 def test_batches_go_on_from_a_position():
-    whole, later = iter(EndlessBatches(3, 0)), iter(EndlessBatches(3, 6))
+    whole, later = (iter(EndlessBatches(3, start, rank=0, ranks=1)) for start in (0, 6))
     assert [next(whole) for _ in range(4)][2:] == [next(later) for _ in range(2)]
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_shares_of_a_batch_make_the_batch(ranks):
+    whole, shares = iter(EndlessBatches(8, 16, 0, 1)), [iter(EndlessBatches(8, 16, r, ranks)) for r in range(ranks)]
+    for _ in range(3):
+        assert [position for share in shares for position in next(share)] == next(whole)
 
 
 def test_the_number_of_workers_changes_nothing(speech_folder):
@@ -59,7 +66,8 @@ def test_the_number_of_workers_changes_nothing(speech_folder):
     data = Segments(manifest, manifest.entries, order, AsRecorded())
 
     def first(workers):
-        batches = iter(DataLoader(data, batch_sampler=EndlessBatches(4, 0), num_workers=workers, collate_fn=collate))
+        order = EndlessBatches(4, 0, rank=0, ranks=1)
+        batches = iter(DataLoader(data, batch_sampler=order, num_workers=workers, collate_fn=collate))
         return [next(batches) for _ in range(5)]
 
     for a, b in zip(first(0), first(2), strict=True):
@@ -73,7 +81,7 @@ def test_loading_processes_may_be_spawned(speech_folder):
     data = Segments(
         manifest, manifest.entries, CropOrder([e.samples for e in manifest.entries], 1600, seed=0), AsRecorded()
     )
-    audio, _ = data[3]
+    audio = data[3].audio
     again = pickle.loads(pickle.dumps((data, collate, ignore_interrupt)))[0]
     assert torch.equal(again[3][0], audio)
 
@@ -98,7 +106,7 @@ def test_a_clip_shorter_than_a_segment_is_padded(speech_folder):
     manifest = index_folder(speech_folder, _console()).manifest
     short = min(manifest.entries, key=lambda e: e.samples)
     data = Segments(manifest, [short], CropOrder([short.samples], 16000, seed=0), AsRecorded())
-    audio, _ = data[0]
+    audio = data[0].audio
     assert audio.shape == (1, 16000)
     assert audio[0, short.samples :].abs().max() == 0
     assert audio[0, : short.samples].abs().max() > 0
@@ -160,7 +168,7 @@ def test_a_manifest_without_a_split_says_which_there_are(speech_folder, tmp_path
         speech(FromManifest(manifest=str(path))).prepare()
 
 
-def test_samples_that_are_not_finite_stop_with_the_files_name(speech_folder):
+def test_samples_that_are_not_finite_come_with_the_files_name(speech_folder):
     import soundfile
 
     manifest = index_folder(speech_folder, _console()).manifest
@@ -171,8 +179,8 @@ def test_samples_that_are_not_finite_stop_with_the_files_name(speech_folder):
     from dataclasses import replace
 
     entry = replace(manifest.entries[0], path=str(file), samples=16000)
-    with pytest.raises(InputError, match=r"bad\.wav: holds samples that are not finite"):
-        _ = Segments(manifest, [entry], CropOrder([16000], 16000, 0), AsRecorded())[0]
+    item = Segments(manifest, [entry], CropOrder([16000], 16000, 0), AsRecorded())[0]
+    assert "bad.wav: holds samples that are not finite" in item.broken[0].why
     with pytest.raises(InputError, match=r"bad\.wav: is not what"):
         _ = Utterances(manifest, [entry], 16000, AsRecorded())[0]
 

@@ -46,7 +46,7 @@ def test_no_run_and_another_version_are_named(stored, tmp_path):
     with pytest.raises(InputError, match="config version 99, this telucodec reads version 2"):
         load_codec(folder)
     (folder / CONFIG).write_text("a: [")
-    with pytest.raises(InputError, match="not readable as YAML"):
+    with pytest.raises(InputError, match="is no YAML"):
         load_codec(folder)
 
 

@@ -132,7 +132,7 @@ def test_what_cannot_be_read_is_said(tmp_path):
         with pytest.raises(InputError, match=message):
             read_ledger(path, known())
     path.write_bytes(b"\xff\xfe\xff")
-    with pytest.raises(InputError, match="is no YAML"):
+    with pytest.raises(InputError, match="not UTF-8 text"):
         read_ledger(path, known())
     for lost in (tmp_path, tmp_path / "none.yaml"):
         with pytest.raises(InputError, match="cannot be read"):

@@ -11,6 +11,7 @@ from telucodec.training.player import Player
 from telucodec.training.schedule import Constant
 
 
+@pytest.mark.pictures
 def test_a_run_tells_which_loss_pulls_where(train):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

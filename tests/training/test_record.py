@@ -4,11 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from companies import in_company, said
 
-from conftest import toy_module, voices
-from telucodec.errors import DivergedError
+from conftest import config, toy_module, voices
+from telucodec.build import build
 from telucodec.metrics.evaluation import Row
-from telucodec.records import Coded, Quantized, Utterance
+from telucodec.records import Utterance
 from telucodec.training.callbacks.gallery import Gallery
 from telucodec.training.callbacks.logging import Logging
 from telucodec.training.context import Run
@@ -67,20 +68,35 @@ def test_the_gallery_shows_targets_once_and_outputs_every_time(tmp_path):
     run = Run(tmp_path, SimpleNamespace(sample_rate=16000), *[None] * 2, writer, *[None] * 3)
     gallery = Gallery(run, 1)
     audio = torch.from_numpy(voices(0, 0.3))[None]
-    coded = Coded(3 * audio, audio, Quantized(audio, audio.long()))
     for step in (0, 5):
-        gallery.show(step, [(Utterance(audio, "a", None, None), coded)])
+        gallery.show(step, [(Utterance(audio, "a", None, None), 3 * audio)])
     assert writer.audio == [("utterance_0/target", 0), ("utterance_0/output", 0), ("utterance_0/output", 5)]
     assert writer.images == [("utterance_0/comparison", 0), ("utterance_0/comparison", 5)]
     assert {p.name for p in (tmp_path / "pictures").iterdir()} == {"utterance_0_before.png", "utterance_0_after.png"}
 
 
-def test_a_loss_that_is_not_finite_any_more_is_a_finding():
-    module, run = toy_module(), SimpleNamespace(data=SimpleNamespace(seconds_per_step=1.0, steps_per_epoch=3))
-    module.figures = {"loss/l1": torch.tensor(1.0), "loss/mse": torch.tensor(math.nan)}
-    trainer = SimpleNamespace(global_step=3, loggers=[])
-    with pytest.raises(DivergedError, match=r"^loss/mse: not finite at step 3: the run diverged"):
-        Logging(every=1, run=run).on_train_batch_end(trainer, module, None, None, 0)
+def test_the_row_of_a_step_that_was_left_out_has_no_losses():
+    module, run, rows = toy_module(), SimpleNamespace(data=SimpleNamespace(seconds_per_step=1.0, steps_per_epoch=3)), []
+    module.learning_rates = lambda: {"lr/codec": 0.5}
+    kept = SimpleNamespace(log_metrics=lambda figures, step: rows.append((step, figures)))
+    logging = Logging(every=2, run=run)
+    for step, figures in ((2, {"loss/l1": torch.tensor(1.5)}), (3, {"loss/l1": torch.tensor(9.0)}), (4, {})):
+        module.figures = figures
+        logging.on_train_batch_end(SimpleNamespace(global_step=step, loggers=[kept]), module, None, None, 0)
+    assert [(step, figures.get("loss/l1"), figures["train/epoch"]) for step, figures in rows] == [
+        (2, 1.5, pytest.approx(2 / 3)), (4, None, pytest.approx(4 / 3)),
+    ]  # fmt: skip
+    assert {figures["lr/codec"] for _, figures in rows} == {0.5}
+
+
+def test_figures_of_two_processes_are_their_mean(tmp_path):
+    def act(rank):
+        run, device = SimpleNamespace(data=None), build(config("trainer=ddp_cpu", "trainer.devices=2")["trainer"], "")
+        module = SimpleNamespace(figures={"a": torch.tensor(1.0 + 2 * rank), "b": torch.tensor(5.0)}, clipping=dict)
+        with device.joined():
+            assert Logging(every=1, run=run)._noted(module) == {"a": 2.0, "b": 5.0}
+
+    assert in_company(2, tmp_path, act) == [0, 0], said(tmp_path, 0) + said(tmp_path, 1)
 
 
 def test_utterances_are_kept_once_for_each_validation(tmp_path):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
@@ -64,18 +65,20 @@ def run(options: argparse.Namespace) -> int:
     import torch
 
     from telucodec.build import build
+    from telucodec.data.level import Level
     from telucodec.data.manifest import check_files
     from telucodec.data.segments import Utterances
+    from telucodec.metrics.evaluation import Evaluator
     from telucodec.metrics.perceptual import Perceptual
     from telucodec.models.assess import Assessment
     from telucodec.models.stored import load_codec
     from telucodec.study.results.groups import by_group, table_row
 
     codec, config = load_codec(options.run_folder)
-    evaluator = build(config["evaluator"], "evaluator")
+    evaluator = build(config["evaluator"], "evaluator", Evaluator)
     if options.perceptual:
         evaluator.metrics["perceptual"] = Perceptual()
-    level = build(config["level"], "level")
+    level = build(config["level"], "level", Level)
     manifest, bare = _manifest(options, config, codec.sample_rate)
     split = options.split or ("all" if bare else "test")
     entries = manifest.entries if split == "all" else manifest.split(split)
@@ -96,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
     write_text(out / "files.json", _json(table))
     write_text(out / "summary.json", _json(about | {"summary": summary, "groups": groups}))
     _show(console, groups, summary, rows, options.worst)
-    console.print(f"written: {out}/summary.json, files.csv, files.json", highlight=False, soft_wrap=True)
+    console.print(f"written: {out}/summary.json, files.csv, files.json", highlight=False, soft_wrap=True, markup=False)
     return 0
 
 
@@ -113,6 +116,7 @@ def _manifest(options: argparse.Namespace, config: Mapping[str, Any], sample_rat
     from telucodec.build import build
     from telucodec.cli.data import read_any
     from telucodec.data.manifest import read_manifest
+    from telucodec.data.source import Source
 
     if options.data is not None:
         data = options.data.expanduser()
@@ -122,7 +126,7 @@ def _manifest(options: argparse.Namespace, config: Mapping[str, Any], sample_rat
     kept = options.run_folder / "data.jsonl"  # as the run was started with, whatever has come into its folder since
     if kept.exists():
         return read_manifest(kept), False
-    return build(config["data"], "data")(), False
+    return build(config.get("data"), "data", Source)(), False
 
 
 def _show(
@@ -136,7 +140,7 @@ def _show(
     )
     for name, group in groups.items():
         cells = [_cell(group[f]) for f in shown]
-        table.add_row(name, str(group["utterances"]), *cells)
+        table.add_row(escape(name), str(group["utterances"]), *cells)
     console.print(table)
     usage, perplexity = (summary.get(f"codebook/{figure}_min", math.nan) for figure in ("usage", "perplexity"))
     console.print(
@@ -147,7 +151,7 @@ def _show(
     )
     for row in worst(rows, "snr", count):
         figures = ", ".join(f"{figure} {row.figures[figure]:.3f}" for figure in shown)
-        console.print(f"  worst: {row.name}: {figures}", highlight=False, soft_wrap=True)
+        console.print(f"  worst: {row.name}: {figures}", highlight=False, soft_wrap=True, markup=False)
 
 
 def _cell(figure: Mapping[str, float]) -> str:

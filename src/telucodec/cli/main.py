@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from telucodec import __version__
-from telucodec.errors import InputError
+from telucodec.errors import DivergedError, InputError, LostError
+from telucodec.training.processes import find_place
 
+LOST = 3  # exit code of a process that cannot go on because another one of its run did not
 COMMANDS = {
     "train": "train a codec from a Hydra configuration",
     "evaluate": "measure a trained codec on whole utterances",
@@ -21,6 +23,7 @@ COMMANDS = {
     "study": "plan, run, collect and report many runs that answer one question",
     "compare": "compare any runs: arms with intervals, paired differences, effect sizes",
     "data": "prepare, describe and make recordings",
+    "doctor": "say what there is to train with, and what will not work here",
     "lab": "hold the identities of docs/science.md against the code, on synthetic signals",
 }
 
@@ -48,8 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parsed.rest = rest
         code: int = parsed.run(parsed)
     except InputError as error:
-        sys.stderr.write(f"telucodec: error: {error}\n")
-        return 2
+        place = find_place()
+        known = isinstance(error, DivergedError | LostError)  # of several processes all know, or one says why
+        if not (known and place and place.rank):
+            where = f" in process {place.rank}" if place and place.rank else ""
+            sys.stderr.write(f"telucodec: error{where}: {error}\n")
+        return LOST if isinstance(error, LostError) else 2
     except KeyboardInterrupt:
         sys.stderr.write(
             "\ntelucodec: interrupted. Preparation goes on where it was when the same command is given again.\n"

@@ -33,6 +33,7 @@ def run(options: argparse.Namespace) -> int:
     from telucodec.audio.files import read, write
     from telucodec.audio.resample import resample
     from telucodec.build import build
+    from telucodec.data.level import Level
     from telucodec.errors import InputError
     from telucodec.metrics.level import Moments
     from telucodec.models.stored import load_codec
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     if options.dest.exists() and options.source.exists() and options.dest.samefile(options.source):
         raise InputError(f"{options.dest}: is the input itself. Choose another name for the output.")
     codec, config = load_codec(options.run_folder)
-    level = build(config["level"], "level")
+    level = build(config["level"], "level", Level)
     source, rate = read(options.source)
     if not source.size:
         raise InputError(f"{options.source}: holds no samples. Choose another recording.")

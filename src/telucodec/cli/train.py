@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from telucodec.errors import InputError
+from telucodec.errors import InputError, LostError
 
 DESCRIPTION = """\
 Train a codec. Every default is in conf/train.yaml; overrides are Hydra's: a group is chosen (encoder=dac), a value set
@@ -24,6 +24,7 @@ examples:
   telucodec train data=folder data.root=~/recordings        16 kHz mono WAV or FLAC files, used in place
   telucodec train data=manifest data.manifest=DEST/manifest.jsonl
   telucodec train experiment=dac_16k trainer=gpu           a published recipe (s003, s001, ...: a document's)
+  telucodec train trainer=ddp loader.batch_size=64         all GPUs of this machine; docs/devices.md says how on several
   telucodec train experiment=dac_16k init_from=FOLDER      fine-tune DAC, EnCodec or Mimi as transformers saves them
   telucodec train quantizer.n_q=4 'output=[scale,tanh]' loss.mel.weight=3
   telucodec train 'ablation=[no_restart]'                   one fix turned off; `telucodec fixes` lists them
@@ -97,32 +98,51 @@ def of_sweep(override: str) -> bool:
 
 
 def _train(config: dict[str, Any], options: argparse.Namespace) -> int:
+    from telucodec.build import build
+    from telucodec.cli.launch import bound, launch, several
+
+    check_top(config)
+    where = ["--config-dir", str(options.config_dir)] if options.config_dir else []
+    if (count := several(config)) > 1:
+        return launch(["train", *where, *options.overrides], count)
+    bound()
+    with build(config["trainer"], "trainer").joined():
+        return _make_run(config, options, where)
+
+
+def _make_run(config: dict[str, Any], options: argparse.Namespace, where: Sequence[str]) -> int:
+    """In each process of a run; the first finds its place on the disk."""
+    from telucodec import ranks
     from telucodec.cli.compose import own_names
     from telucodec.cli.contradictions import blame
+    from telucodec.cli.launch import console_of_run
     from telucodec.training.checkpoint import newest_checkpoint
     from telucodec.training.fit import Start, fit
     from telucodec.training.report import command_prefix
 
-    console = Console()
-    check_top(config)
-    folder, checkpoint = _place(config, console)
-    where = ["--config-dir", str(options.config_dir)] if options.config_dir else []
+    console = console_of_run()
+    folder, checkpoint = ranks.by_first(lambda: _place(config, console))
     kept = [override for override in options.overrides if not override.startswith("resume=")]
     again = [f"{command_prefix()}telucodec", "train", *where, *kept]
     start = Start(folder, checkpoint, ["telucodec", *sys.argv[1:]], options.overrides)
     try:
         if fit(config, start, console):
             return 0
+    except LostError:
+        raise
     except InputError as error:
-        wrong = InputError(own_names(str(error)))
+        wrong = type(error)(own_names(str(error)))
         rows = folder / "metrics.jsonl"
         began = rows.exists() and rows.stat().st_size > 0
-        raise (wrong if began else blame(wrong, options.overrides, options.config_dir)) from None
+        first = ranks.own() == 0  # the others need not look for what is to blame
+        raise (wrong if began or not first else blame(wrong, options.overrides, options.config_dir)) from None
     except KeyboardInterrupt:
         pass
     finally:
         with suppress(OSError):  # the folder of a run that never began is empty: it goes
             folder.rmdir()
+    if ranks.own():
+        return 130
     saved, _ = newest_checkpoint(folder)
     if saved is None:
         console.print("\nstopped before anything was saved.", highlight=False)
@@ -159,17 +179,11 @@ def check_values(config: Mapping[str, Any]) -> None:
 
 def _place(config: dict[str, Any], console: Console) -> tuple[Path, Path | None]:
     """The run's folder, and the checkpoint that it goes on from."""
-    from telucodec.training.resume import find_run, resume_from
+    from telucodec.training.resume import resume_from, run_to_continue
 
-    home, resume = Path(config["run_root"]) / config["name"], str(config["resume"])
-    found = Path(resume) if resume not in ("never", "auto") else find_run(home, config) if resume == "auto" else None
-    if found is not None:
-        return found, resume_from(found, config, console)
-    if resume == "auto":
-        console.print(
-            f"resume=auto: no unfinished run of this configuration under {home}; starting a new one.", highlight=False
-        )
-    return _fresh(home), None
+    home = Path(config["run_root"]) / config["name"]
+    found = run_to_continue(home, config, console)
+    return (_fresh(home), None) if found is None else (found, resume_from(found, config, console))
 
 
 def _fresh(home: Path) -> Path:

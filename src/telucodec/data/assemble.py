@@ -9,7 +9,7 @@ from pathlib import Path
 
 from telucodec.audio.files import EXTENSIONS
 from telucodec.data.journal import Outcome
-from telucodec.data.manifest import Entry
+from telucodec.data.manifest import Entry, presentable
 from telucodec.data.measure import Measured, Refused
 from telucodec.data.recordings import Recording, relative, speaker_rule
 from telucodec.data.split import Division, Piece, divide
@@ -49,6 +49,10 @@ def name_recordings(
             refused.append(name)
             continue
         who = recording.speaker if recording.speaker is not None else speaker(name)
+        if not presentable(f"{who}{recording.language}"):
+            told = "its speaker or language holds control characters"
+            refused.append(Refused(name, "bad name", told, "correct the corpus's index"))
+            continue
         named[name] = replace(recording, speaker=who, language=recording.language or language)
     if speaker_from is not None and named and all(recording.speaker is None for recording in named.values()):
         first = next(iter(named))
@@ -161,11 +165,13 @@ def output_name(name: str) -> str:
 
 def _name(path: Path, root: Path) -> str | Refused:
     """The name of a recording, or why it has none."""
-    shown = str(path).encode(errors="backslashreplace").decode()
     if not path.is_relative_to(root) or ".." in path.relative_to(root).parts:
-        return Refused(shown, "outside", f"not below {root}", "correct the corpus's index")
+        return Refused(_shown(str(path)), "outside", f"not below {root}", "correct the corpus's index")
     name = relative(path, root)
-    if name.encode(errors="replace").decode() != name:
-        shown = name.encode(errors="backslashreplace").decode()
-        return Refused(shown, "bad name", "its name is not UTF-8", "rename it")
+    if not presentable(name):
+        return Refused(_shown(name), "bad name", "its name is not UTF-8, or holds control characters", "rename it")
     return name
+
+
+def _shown(text: str) -> str:
+    return "".join(character if presentable(character) else ascii(character)[1:-1] for character in text)

@@ -1,12 +1,12 @@
 """Readers of the Indian speech corpora with other indexes: IndicTTS (festvox), RESPIN and SYSPIN (JSON)."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 from telucodec.data.recordings import Recording, find
 from telucodec.errors import InputError
+from telucodec.reading import from_json
 
 LANGUAGES = {
     "bengali": "bn", "bhojpuri": "bho", "chhattisgarhi": "hne", "gujarati": "gu", "hindi": "hi", "kannada": "kn",
@@ -151,10 +151,7 @@ def _text(path: Path) -> str:
 
 
 def _object(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(_text(path))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}: not valid JSON ({error}). Download the file again.") from None
+    value = from_json(_text(path), str(path))
     if not isinstance(value, dict):
         raise InputError(f"{path}: not a JSON object. Download the file again.")
     return value

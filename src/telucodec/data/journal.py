@@ -67,8 +67,10 @@ class Journal:
         try:
             row: dict[str, Any] = json.loads(line)
             outcome = Measured(**row["measured"]) if "measured" in row else Refused(**row["refused"])
-            self.outcomes[row["key"]], self.outputs[row["key"]] = outcome, row["output"]
-        except (json.JSONDecodeError, KeyError, TypeError):
+            output = row["output"]
+            if ".." not in Path(output).parts and not Path(output).is_absolute():  # what is stale will be deleted
+                self.outcomes[row["key"]], self.outputs[row["key"]] = outcome, output
+        except (ValueError, KeyError, TypeError, RecursionError):
             return
 
 

@@ -1,12 +1,21 @@
-"""The list of utterances that everything downstream reads: one JSON object a line."""
+"""The list of utterances that everything downstream reads: one JSON object a line.
+
+A relative path stays below the manifest's folder; an absolute one may lead anywhere, for the list that a run keeps of
+its data holds such paths, and symbolic links are followed, for recordings often lie on another disk. What they lead to
+is only ever read, and only as audio.
+"""
 
 import json
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
+from math import isfinite
+from os.path import isfile
 from pathlib import Path
 
 from telucodec.disk import write_text
 from telucodec.errors import InputError
+from telucodec.reading import read_text
 
 SPLITS = ("train", "valid", "test")
 KINDS: dict[str, type | tuple[type, ...]] = {  # what a line must hold under the names that later code counts on
@@ -15,6 +24,16 @@ KINDS: dict[str, type | tuple[type, ...]] = {  # what a line must hold under the
     **dict.fromkeys(("rms_dbfs", "peak", "bandwidth_hz"), (int, float)),
     **dict.fromkeys(("speaker", "language"), (str, type(None))),
 }
+RANGES: dict[str, tuple[float, float]] = {  # both ends included
+    "samples": (1, 2**40),
+    **dict.fromkeys(("sample_rate", "source_sample_rate"), (1, 10**6)),
+    "bytes": (0, 2**60),
+    "rms_dbfs": (-1000, 1000),
+    "peak": (0, 1e6),
+    "bandwidth_hz": (0, 1e6),
+}
+DENSEST = 8192  # samples that FLAC can put into one byte: a frame of 65535 equal ones is 14 bytes long
+CURE = "Make it again: telucodec data prepare SOURCE DEST."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +57,9 @@ class Entry:
     @property
     def seconds(self) -> float:
         return self.samples / self.sample_rate
+
+
+NAMES = {field.name for field in fields(Entry)}
 
 
 @dataclass(frozen=True)
@@ -70,12 +92,9 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         InputError: missing, empty, or a line is not an entry; the message names file and line.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")  # splitlines() also breaks at characters inside strings
-    except OSError:
-        raise InputError(f"{path}: no such manifest or folder. Make one: telucodec data prepare SOURCE DEST.") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a manifest (not UTF-8 text). Give the manifest.jsonl that was made.") from None
+    if not isfile(path):
+        raise InputError(f"{path}: no such manifest or folder. Make one: telucodec data prepare SOURCE DEST.")
+    lines = read_text(path).split("\n")  # splitlines() also breaks at characters inside strings
     entries = tuple(_parse(path, number, line) for number, line in enumerate(lines, 1) if line.strip())
     if not entries:
         raise InputError(f"{path}: the manifest lists no utterance. Make it again: telucodec data prepare SOURCE DEST.")
@@ -96,7 +115,7 @@ def check_files(manifest: Manifest, entries: Sequence[Entry]) -> None:
     wrong = []
     for entry in entries:
         file = manifest.locate(entry)
-        if not file.exists():
+        if not isfile(file):
             wrong.append(f"{file}: missing")
         elif file.stat().st_size != entry.bytes:
             wrong.append(f"{file}: changed ({file.stat().st_size} bytes, the manifest says {entry.bytes})")
@@ -110,28 +129,43 @@ def check_files(manifest: Manifest, entries: Sequence[Entry]) -> None:
         )
 
 
+def presentable(text: str) -> bool:
+    r"""Whether a text can be stored and shown: Unicode without control characters, which a terminal would obey.
+
+    >>> presentable("a\u2028తెలుగు.flac"), presentable("a\x1b[2J"), presentable("\udc80")
+    (True, False, False)
+    """
+    return text.isprintable() or not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
+
+
 def _parse(path: Path, number: int, line: str) -> Entry:
-    names = {field.name for field in fields(Entry)}
     try:
         row = json.loads(line)
-        entry = Entry(**row)
-    except (json.JSONDecodeError, TypeError):
-        missing = sorted(names - set(row)) if (row := _object(line)) else []
+    except (ValueError, RecursionError):
+        row = None
+    if not isinstance(row, dict) or row.keys() != NAMES:
+        missing = sorted(NAMES - row.keys()) if isinstance(row, dict) else []
         why = f"lacks {', '.join(missing)}" if missing else "is not an entry"
-        raise InputError(f"{path}, line {number}: {why}. Make it again: telucodec data prepare SOURCE DEST.") from None
-    if wrong := [name for name, kinds in KINDS.items() if not isinstance(getattr(entry, name), kinds)]:
-        found = json.dumps(getattr(entry, wrong[0]), ensure_ascii=False)
-        raise InputError(
-            f"{path}, line {number}: {wrong[0]} is {found}. Make it again: telucodec data prepare SOURCE DEST."
-        )
-    if entry.split not in SPLITS:
-        raise InputError(f"{path}, line {number}: split '{entry.split}' is none of {', '.join(SPLITS)}.")
-    return entry
+        raise InputError(f"{path}, line {number}: {why}. {CURE}")
+    if wrong := [name for name in NAMES if not _fits(name, row[name])]:
+        found = json.dumps(row[min(wrong)], ensure_ascii=True)[:100]
+        raise InputError(f"{path}, line {number}: {min(wrong)} is {found}. {CURE}")
+    if row["split"] not in SPLITS:
+        raise InputError(f"{path}, line {number}: split '{row['split']}' is none of {', '.join(SPLITS)}.")
+    if row["samples"] > DENSEST * (row["bytes"] + 64):
+        told = f"{row['samples']} samples are more than {row['bytes']} bytes can hold"
+        raise InputError(f"{path}, line {number}: {told}. {CURE}")
+    if ".." in Path(row["path"]).parts:
+        told = f"the path {row['path']!r} leads out of the manifest's folder"
+        raise InputError(f"{path}, line {number}: {told}. Write the whole path, from / on.")
+    return Entry(**row)
 
 
-def _object(line: str) -> dict[str, object]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError:
-        return {}
-    return row if isinstance(row, dict) else {}
+def _fits(name: str, value: object) -> bool:
+    """Whether a value is of the kind and in the range that later code counts on."""
+    if isinstance(value, bool) or not isinstance(value, KINDS[name]):
+        return False
+    if isinstance(value, str):
+        return presentable(value)
+    low, high = RANGES.get(name, (0, 0))
+    return value is None or (low <= value <= high and isfinite(value))  # type: ignore[operator,arg-type]

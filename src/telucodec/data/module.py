@@ -6,6 +6,7 @@ import lightning
 import torch
 from torch.utils.data import DataLoader
 
+from telucodec import ranks
 from telucodec.data.level import Level
 from telucodec.data.manifest import Entry, Manifest, check_files
 from telucodec.data.sampler import CropOrder, EndlessBatches
@@ -22,7 +23,7 @@ class SpeechData(lightning.LightningDataModule):
         source: gives the manifest.
         sample_rate: that all files must have, Hz.
         segment_seconds: length of a training crop, > 0.
-        batch_size: crops a step, over all micro-batches.
+        batch_size: crops a step, over all processes and micro-batches; each process takes an equal share of them.
         workers: loading processes; 0 loads in the training process.
         seed: of the order of crops.
         level: how loud the codec gets each crop and each utterance.
@@ -54,8 +55,19 @@ class SpeechData(lightning.LightningDataModule):
         """Find or make the recordings, and hold them against what training needs.
 
         Raises:
-            InputError: files are missing, changed, of another sample rate, or all silent.
+            InputError: files are missing, changed, of another sample rate, or all silent; or a batch has no equal
+                shares for all processes.
         """
+        if self.batch_size % ranks.count():
+            share = self.batch_size // ranks.count()
+            near = " or ".join(str(size * ranks.count()) for size in (share, share + 1) if size)
+            raise InputError(
+                f"loader.batch_size: {self.batch_size} crops have no equal shares for {ranks.count()} devices, which "
+                f"make a batch together. Choose {near}."
+            )
+        return ranks.in_turn(self._prepare)  # recordings may have to be made
+
+    def _prepare(self) -> Manifest:
         self.manifest = self.source()
         train, valid = self.manifest.split("train"), self.manifest.split("valid")
         wrong = [entry for entry in self.manifest.entries if entry.sample_rate != self.sample_rate]
@@ -80,7 +92,7 @@ class SpeechData(lightning.LightningDataModule):
         start = self.trainer.global_step * self.batch_size if self.trainer is not None else 0
         return DataLoader(
             Segments(self.manifest, self.train_entries, self.order, self.level),  # type: ignore[arg-type]
-            batch_sampler=EndlessBatches(self.batch_size, start),
+            batch_sampler=EndlessBatches(self.batch_size, start, ranks.own(), ranks.count()),
             num_workers=self.workers,
             collate_fn=collate,
             pin_memory=self.pin_memory and torch.cuda.is_available(),

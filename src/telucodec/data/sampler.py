@@ -44,9 +44,17 @@ class CropOrder:
         """The crop at a position of the endless order; the epoch is position // len(self)."""
         epoch, index = divmod(position, len(self))
         entry = int(self.slots[self._permutation(epoch)[index]])
+        return self._somewhere(entry, np.random.default_rng([self.seed, epoch, index]))
+
+    def instead(self, position: int, attempt: int) -> Crop:
+        """The crop for a position whose own cannot be read, at the first, second, ... attempt: any, at random."""
+        epoch, index = divmod(position, len(self))
+        draw = np.random.default_rng([self.seed, epoch, index, attempt])
+        return self._somewhere(int(self.slots[draw.integers(len(self))]), draw)
+
+    def _somewhere(self, entry: int, draw: np.random.Generator) -> Crop:
         room = int(self.lengths[entry]) - self.crop
-        start = int(np.random.default_rng([self.seed, epoch, index]).integers(room + 1)) if room > 0 else 0
-        return Crop(entry, start)
+        return Crop(entry, int(draw.integers(room + 1)) if room > 0 else 0)
 
     def _permutation(self, epoch: int) -> NDArray[np.int64]:
         if epoch not in self._permutations:
@@ -57,18 +65,27 @@ class CropOrder:
 
 
 class EndlessBatches(Sampler[list[int]]):
-    """Positions in batches, from a given one on, without end.
+    """Positions in batches, from a given one on, without end; of each batch, one process's share.
+
+    Shares are equal and lie one behind the other: put together they are the batch, in its order.
 
     Args:
-        batch_size: positions a batch.
+        batch_size: positions a batch, of all processes.
         start: first position.
+        rank: the process, from 0.
+        ranks: how many processes share a batch; they divide its size.
+
+    >>> [next(iter(EndlessBatches(4, 8, rank, ranks=2))) for rank in range(2)]
+    [[8, 9], [10, 11]]
     """
 
-    def __init__(self, batch_size: int, start: int) -> None:
-        self.batch_size, self.start = batch_size, start
+    def __init__(self, batch_size: int, start: int, rank: int, ranks: int) -> None:
+        assert batch_size % ranks == 0, "SpeechData refuses it"
+        self.batch_size, self.start, self.share = batch_size, start, batch_size // ranks
+        self.offset = rank * self.share
 
     def __iter__(self) -> Iterator[list[int]]:
-        position = self.start
+        position = self.start + self.offset
         while True:
-            yield list(range(position, position + self.batch_size))
+            yield list(range(position, position + self.share))
             position += self.batch_size

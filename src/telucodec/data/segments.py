@@ -2,6 +2,8 @@
 
 import signal
 from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,13 +12,27 @@ from torch.utils.data import Dataset
 from telucodec.audio.files import read, read_segment
 from telucodec.data.level import Level
 from telucodec.data.manifest import Entry, Manifest
-from telucodec.data.sampler import CropOrder
+from telucodec.data.sampler import Crop, CropOrder
 from telucodec.errors import InputError
-from telucodec.records import Batch, Utterance
+from telucodec.records import Batch, Broken, Utterance
+
+TRIES = 20  # readings of crops for one position before it stays silent
 
 
-class Segments(Dataset[tuple[torch.Tensor, str]]):
+class Item(NamedTuple):
+    """One crop, and what could not be read before it was found."""
+
+    audio: torch.Tensor  # [1, crop]
+    file: str
+    broken: tuple[Broken, ...]
+
+
+class Segments(Dataset[Item]):
     """Random crops by position in a `CropOrder`, read by seeking.
+
+    Where one cannot be read, is cut short or not finite, because its file broke after the start, another stands in for
+    it: which one follows from the order's seed, the position and what is readable, whoever asks and however often.
+    After `TRIES` of them the item is silence, and `BrokenFiles` ends the run.
 
     Args:
         manifest: where the files are.
@@ -31,18 +47,26 @@ class Segments(Dataset[tuple[torch.Tensor, str]]):
     def __init__(self, manifest: Manifest, entries: Sequence[Entry], order: CropOrder, level: Level) -> None:
         self.manifest, self.entries, self.order, self.level = manifest, tuple(entries), order, level
 
-    def __getitem__(self, position: int) -> tuple[torch.Tensor, str]:
-        crop = self.order(position)
+    def __getitem__(self, position: int) -> Item:
+        broken: list[Broken] = []
+        for attempt in range(TRIES):
+            crop = self.order.instead(position, attempt) if attempt else self.order(position)
+            file = self.manifest.locate(self.entries[crop.entry])
+            try:
+                return Item(self._read(crop, file), str(file), tuple(broken))
+            except InputError as error:
+                broken.append(Broken(str(file), str(error)))
+        return Item(torch.zeros(1, self.order.crop), broken[0].file, tuple(broken))
+
+    def _read(self, crop: Crop, file: Path) -> torch.Tensor:
         entry = self.entries[crop.entry]
-        file = self.manifest.locate(entry)
-        audio = read_segment(file, crop.start, min(self.order.crop, entry.samples))
-        if not np.isfinite(audio).all():
-            raise InputError(
-                f"{file}: holds samples that are not finite. Remove it or run `telucodec data prepare` again."
-            )
+        wanted = min(self.order.crop, entry.samples)
+        audio = read_segment(file, crop.start, wanted)
+        if audio.shape[1] != wanted or not np.isfinite(audio).all():
+            wrong = "is cut short" if audio.shape[1] != wanted else "holds samples that are not finite"
+            raise InputError(f"{file}: {wrong}. Remove it or run `telucodec data prepare` again.")
         audio = self.level(audio[:1], entry.sample_rate)
-        audio = np.pad(audio, ((0, 0), (0, self.order.crop - audio.shape[1])))
-        return torch.from_numpy(audio), str(file)
+        return torch.from_numpy(np.pad(audio, ((0, 0), (0, self.order.crop - audio.shape[1]))))
 
 
 class Utterances(Dataset[Utterance]):
@@ -71,9 +95,10 @@ class Utterances(Dataset[Utterance]):
         return Utterance(torch.from_numpy(audio[None]), entry.path, entry.speaker, entry.language)
 
 
-def collate(items: Sequence[tuple[torch.Tensor, str]]) -> Batch:
+def collate(items: Sequence[Item]) -> Batch:
     """Crops to a batch."""
-    return Batch(torch.stack([audio for audio, _ in items]), tuple(file for _, file in items))
+    broken = tuple(each for item in items for each in item.broken)
+    return Batch(torch.stack([item.audio for item in items]), tuple(item.file for item in items), broken)
 
 
 def loudest(audio: torch.Tensor, samples: int) -> torch.Tensor:

@@ -9,15 +9,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
+from telucodec import ranks
 from telucodec.diagnosis.gradient_findings import GradientFindings, Site
 from telucodec.diagnosis.gradient_picture import draw
 from telucodec.diagnosis.probe import Findings, Subject, untouched
 from telucodec.models.codec import Codec
 from telucodec.models.output import OutputScale
 
+Gradients = dict[Site, list[Tensor | None]]  # of one term; None where it does not reach
+WHOLE: frozenset[Site] = frozenset({"gain", "weights"})  # where every process has a gradient of the same numbers
+
 
 class TermGradients:
     """The gradient of each term in force, for one batch in training mode.
+
+    Where several processes share the batch, all of them must measure, and find the same: the gradients of the whole.
 
     Args:
         sites: where it is taken; one that is left out costs nothing.
@@ -49,10 +55,33 @@ class TermGradients:
             share: of a step's batch that this is: a balancer weighs the terms of a micro-batch by it.
             loss_scale: values are multiplied by it before and gradients divided by it after, so that float16 holds
                 them as in training.
+
+        Raises:
+            torch.cuda.OutOfMemoryError: they do not fit into the memory of a GPU, of this process or of another.
         """
+        lever = _lever(subject.codec) if "gain" in self.sites else None
+        short: torch.cuda.OutOfMemoryError | None = None
+        try:
+            found, weights = self._take(subject, share, loss_scale, lever)
+        except torch.cuda.OutOfMemoryError as error:
+            short = error
+        if ranks.anywhere(short is not None):
+            raise short or torch.cuda.OutOfMemoryError("another process of this run has too little memory")
+        for gradients in found.values():
+            for site in WHOLE & gradients.keys():
+                gradients[site] = [None if g is None else ranks.mean(g) for g in gradients[site]]
+        products = {site: self._products(site, [g[site] for g in found.values()], loss_scale) for site in self.sites}
+        louder = {n: float(g["gain"][0] or 0) / loss_scale for n, g in found.items()} if lever else {}
+        scale = float(lever.factor().detach()) if isinstance(lever, OutputScale) else 0.0
+        by_scale = {name: push / scale for name, push in louder.items()} if scale else {}
+        return GradientFindings(subject.index, weights, products, louder, by_scale)
+
+    def _take(
+        self, subject: Subject, share: float, loss_scale: float, lever: OutputScale | _ConvNd | None
+    ) -> tuple[dict[str, Gradients], dict[str, float]]:
+        """Each term's gradients by site, and the factors in force on them."""
         codec, terms = subject.codec, subject.terms
         assert codec.quantizer.begun, "a pass in training mode would start the codebooks"
-        lever = _lever(codec) if "gain" in self.sites else None
         gain = torch.ones((), device=subject.trained.device, requires_grad=True)
         with untouched(codec, subject.adversary, terms), subject.adversary.frozen(), torch.enable_grad():
             codec.train()
@@ -63,12 +92,12 @@ class TermGradients:
             there = {"audio": [step.audio], "gain": [gain], "encoded": [step.encoded], "weights": moved}
             sites = {site: there[site] for site in self.sites}
             found = {name: _gradients(s.value * loss_scale, sites) for name, s in scored.items()}
-            weights = subject.combine.in_force(scored, share)
-        products = {site: _products([g[site] for g in found.values()]) / loss_scale**2 for site in sites}
-        louder = {n: float(g["gain"][0] or 0) / loss_scale for n, g in found.items()} if lever else {}
-        scale = float(lever.factor().detach()) if isinstance(lever, OutputScale) else 0.0
-        by_scale = {name: push / scale for name, push in louder.items()} if scale else {}
-        return GradientFindings(subject.index, weights, products, louder, by_scale)
+            return found, subject.combine.in_force(scored, share)
+
+    def _products(self, site: Site, gradients: Sequence[Sequence[Tensor | None]], loss_scale: float) -> Tensor:
+        own = _products(gradients) / loss_scale**2
+        # a process has the gradient of its own items' mean: of all items' mean that is a part, `count` times too large
+        return own if site in WHOLE else ranks.mean(own) / ranks.count()
 
 
 def _lever(codec: Codec) -> OutputScale | _ConvNd:
@@ -96,7 +125,7 @@ def _turning(lever: nn.Module, gain: Tensor) -> Iterator[None]:
         handle.remove()
 
 
-def _gradients(value: Tensor, sites: Mapping[Site, Sequence[Tensor]]) -> dict[Site, list[Tensor | None]]:
+def _gradients(value: Tensor, sites: Mapping[Site, Sequence[Tensor]]) -> Gradients:
     """A scalar's gradient by the tensors of each site, from one backward pass; None where it does not reach."""
     tensors = [tensor for site in sites.values() for tensor in site]
     found: Sequence[Tensor | None] = [None] * len(tensors)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from telucodec import ranks
 from telucodec.errors import above, inside
 from telucodec.losses.term import Scored
 from telucodec.records import Step
@@ -62,8 +63,9 @@ class GradientBalancer(Combine):
     out. The scalar's own value means nothing.
 
     A micro-batch counts by its share of the batch: with `per_batch_item` a batch may be split without changing the
-    gradient of an item, but for the running average, which then moves in several small steps. A norm that is not finite
-    is left out of the average. Not for float16 audio, where the gradient of a mean over samples underflows.
+    gradient of an item, but for the running average, which then moves in several small steps. Norms are those of the
+    batch of all processes of a run. A norm that is not finite is left out of the average. Not for float16 audio, where
+    the gradient of a mean over samples underflows.
 
     Args:
         total_norm: norm of the whole gradient if all terms point the same way, > 0.
@@ -91,13 +93,15 @@ class GradientBalancer(Combine):
         here = self._balanced(scored)
         rest = [s.weight * s.value for name, s in scored.items() if s.weight and name not in here]
         whole = sum(s.weight for s in here.values())
+        parts = {name: self._gradient(s, step) for name, s in here.items()}
+        averages = self._averages(parts, step.share)
         direction = torch.zeros_like(step.audio, dtype=torch.float32)
-        for name, s in here.items():
-            gradient = torch.autograd.grad(s.value, step.audio, retain_graph=True)[0].float()
-            average = self._average(name, gradient, step.share)
-            direction += gradient * (self.total_norm * s.weight / whole / (average + self.floor))
-        # losses of micro-batches are weighed by their share: an item's norm is the same however the batch is split
-        balanced = (step.audio.float() * direction).sum() / (step.share if self.per_batch_item else 1.0)
+        for name, gradient in parts.items():
+            direction += gradient * (self.total_norm * here[name].weight / whole / (averages[name] + self.floor))
+        # losses of micro-batches are weighed by their share, and gradients averaged over processes: an item's norm is
+        # the same however the batch is split
+        split = (step.share if self.per_batch_item else 1.0) / ranks.count()
+        balanced = (step.audio.float() * direction).sum() / split
         return torch.stack([balanced, *rest]).sum()
 
     def in_force(self, scored: Mapping[str, Scored], share: float = 1.0) -> dict[str, float]:
@@ -113,8 +117,24 @@ class GradientBalancer(Combine):
     def _average_norm(self, name: str) -> float:
         return float(self.sums[name] / self.counts[name]) if name in self.sums else math.nan
 
-    def _average(self, name: str, gradient: Tensor, share: float) -> Tensor:
-        norm = gradient.flatten(1).norm(dim=1).mean() if self.per_batch_item else gradient.norm()
+    def _gradient(self, scored: Scored, step: Step) -> Tensor:
+        """Of a term's mean over the batch of all processes, at this one's audio."""
+        own = torch.autograd.grad(scored.value, step.audio, retain_graph=True)[0].float()
+        return own / ranks.count()
+
+    def _averages(self, gradients: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+        return {name: self._average(name, norm, share) for name, norm in self._norms(gradients).items()}
+
+    def _norms(self, gradients: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        if not gradients:
+            return {}
+        if self.per_batch_item:
+            norms = ranks.mean(torch.stack([g.flatten(1).norm(dim=1).mean() for g in gradients.values()]))
+        else:
+            norms = ranks.norm(torch.stack([g.norm() for g in gradients.values()]))
+        return dict(zip(gradients, norms, strict=True))
+
+    def _average(self, name: str, norm: Tensor, share: float) -> Tensor:
         finite = norm.isfinite()
         before, count = (past.get(name, torch.zeros_like(norm)).to(norm) for past in (self.sums, self.counts))
         decay = self.decay**share

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from telucodec.errors import above
 from telucodec.losses.term import Term
+from telucodec.ranks import shared
 from telucodec.records import Step, Verdict
 
 
@@ -97,4 +98,4 @@ class RelativeFeatureMatching(FeatureMatching):
 
     def distance(self, fake: Tensor, real: Tensor) -> Tensor:
         """Of one layer's features, a scalar without unit."""
-        return F.l1_loss(fake, real) / real.abs().mean().clamp(min=self.floor)
+        return F.l1_loss(fake, real) / shared(real.abs().mean()).clamp(min=self.floor)

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from telucodec.errors import above
 from telucodec.losses.term import Term
+from telucodec.ranks import shared
 from telucodec.records import Step
 
 
@@ -26,8 +27,9 @@ class _RMS(Term):
         self.eps = eps
 
     def rms(self, audio: Tensor, over: tuple[int, ...]) -> Tensor:
-        """Root mean square in float32, [B, C, T] to what is left."""
-        return (audio.float().square().mean(over) + self.eps).sqrt()
+        """Root mean square in float32, [B, C, T] to what is left; over the items, those of all processes."""
+        power = audio.float().square().mean(over)
+        return ((shared(power) if 0 in over else power) + self.eps).sqrt()
 
 
 class GlobalRMS(_RMS):

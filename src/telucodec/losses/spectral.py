@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from telucodec.audio.stft import log_mel, magnitude, stft
 from telucodec.errors import above, at_least
 from telucodec.losses.term import Term
+from telucodec.ranks import norm
 from telucodec.records import Step
 
 Precision = Literal["float32", "float16", "bfloat16"]
@@ -196,5 +197,5 @@ class ConvergenceSTFT(MultiScaleSTFT):
         return super().spectrum(audio, n_fft).clamp(min=self.floor)
 
     def distance(self, audio: Tensor, target: Tensor) -> Tensor:
-        convergence: Tensor = torch.linalg.vector_norm(audio - target) / torch.linalg.vector_norm(target)
-        return convergence + F.l1_loss(audio.log(), target.log())
+        error, whole = (norm(torch.linalg.vector_norm(x)) for x in (audio - target, target))
+        return error / whole + F.l1_loss(audio.log(), target.log())

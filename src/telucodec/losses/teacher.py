@@ -11,6 +11,8 @@ from telucodec.audio.resample import resample
 from telucodec.audio.stft import log_mel
 from telucodec.errors import InputError, above, at_least
 
+OWN = {"local_files_only": True, "trust_remote_code": False}  # nothing is fetched, and no code of the folder is run
+
 
 class Teacher(Protocol):
     """Never trained and no part of a checkpoint: it is no module, and follows the audio to its device."""
@@ -99,9 +101,9 @@ def _load(folder: str | None) -> tuple[Any, Any]:
     if not Path(folder).is_dir():
         raise InputError(f"{folder}: there is no such folder. {cure}.")
     try:
-        model: Any = transformers.AutoModel.from_pretrained(folder, local_files_only=True)
-        wanted: Any = transformers.AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
+        model: Any = transformers.AutoModel.from_pretrained(folder, **OWN)
+        wanted: Any = transformers.AutoFeatureExtractor.from_pretrained(folder, **OWN)
+    except Exception as error:  # transformers raises whatever its parts raise
         raise InputError(f"{folder}: transformers finds no speech model in it. {cure}. ({error})") from None
     if not hasattr(model.config, "conv_stride"):
         raise InputError(f"{folder}: holds a '{model.config.model_type}' model, which does not read samples. {cure}.")

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from telucodec.build import nearest
 from telucodec.errors import above, at_least
+from telucodec.ranks import shared
 from telucodec.records import Step
 
 Through = Literal["audio", "encoded", "codebook"]
@@ -94,4 +95,4 @@ class Terms(nn.Module):
 
     def _value(self, name: str, step: Step) -> Tensor:
         value: Tensor = self._typed[name](step)
-        return value.clamp(0, self.ceilings[name]) if name in self.ceilings else value
+        return shared(value).clamp(0, self.ceilings[name]) if name in self.ceilings else value

@@ -52,6 +52,10 @@ class Bands:
             own, error = (spectrum[2 * low : 2 * high] for spectrum in spectra)
             self.moments[band] += Moments(len(y), 0, 0, float(own @ own), float(error @ error), float(own @ error))
 
+    def include(self, other: "Bands") -> None:
+        """Count what another has counted."""
+        self.moments = [one + more for one, more in zip(self.moments, other.moments, strict=True)]
+
     def figures(self) -> dict[str, float]:
         """`band/<low>-<high>/<figure>`, edges in Hz, over all samples.
 

@@ -20,6 +20,10 @@ class CodebookUse:
         for k, row in enumerate(codes.transpose(0, 1).flatten(1).cpu()):
             self.counts[k] += torch.bincount(row, minlength=self.counts.shape[1])
 
+    def include(self, other: "CodebookUse") -> None:
+        """Count what another has counted."""
+        self.counts = self.counts + other.counts
+
     def figures(self) -> dict[str, float]:
         """Usage and perplexity of each codebook, the smallest of each, and the share of all bits that is used.
 

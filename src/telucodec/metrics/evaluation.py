@@ -4,10 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from itertools import zip_longest
 from typing import Protocol
 
 from torch import Tensor
 
+from telucodec import ranks
 from telucodec.audio.resample import RESAMPLER
 from telucodec.errors import inside
 from telucodec.metrics.bands import Bands, band_edges
@@ -105,6 +107,21 @@ class Evaluation:
         row = Row(utterance.name, utterance.speaker, utterance.language, seconds, silent, figures)
         self.rows.append(row)
         return row
+
+    def gather(self) -> None:
+        """Make it the set of all processes, of which each has heard utterances by `telucodec.ranks.turns`.
+
+        Rows come in the order of the utterances, and figures are what one process would find.
+        """
+        parts = ranks.gathered((self.rows, self.levels, self.codes, self.bands, self.latent))
+        rows, levels, codes, bands, latents = zip(*parts, strict=True)
+        self.rows = [row for heard in zip_longest(*rows) for row in heard if row is not None]
+        place = {row.name: number for number, row in enumerate(self.rows)}
+        self.levels = sorted((level for part in levels for level in part), key=lambda level: place[level[0]])
+        for whole, others in ((self.codes, codes), (self.bands, bands), (self.latent, latents)):
+            for number, other in enumerate(others):
+                if number != ranks.own():
+                    whole.include(other)
 
     def summary(self) -> dict[str, float]:
         """All figures of the set.

@@ -25,6 +25,13 @@ class Cloud:
         self.stand_in_squares = self.stand_in_squares + _power(y)
         self.error_squares = self.error_squares + _power(y - x)
 
+    def include(self, other: "Cloud") -> None:
+        """Count what another has counted."""
+        self.count, self.total = self.count + other.count, self.total + other.total
+        self.squares = self.squares + other.squares
+        self.stand_in_squares = self.stand_in_squares + other.stand_in_squares
+        self.error_squares = self.error_squares + other.error_squares
+
     @property
     def rms(self) -> float:
         """Root mean square of the vectors' norm."""
@@ -77,6 +84,13 @@ class LatentUse:
         self.stages += [Cloud() for _ in coded.quantized.stages[len(self.stages) :]]
         for cloud, stage in zip(self.stages, coded.quantized.stages, strict=True):
             cloud.add(stage.wanted, stage.chosen)
+
+    def include(self, other: "LatentUse") -> None:
+        """Count what another has counted."""
+        self.latent.include(other.latent)
+        self.stages += [Cloud() for _ in other.stages[len(self.stages) :]]
+        for cloud, more in zip(self.stages, other.stages, strict=False):
+            cloud.include(more)
 
     def figures(self) -> dict[str, float]:
         """Figures over all frames; those that are not defined are absent.

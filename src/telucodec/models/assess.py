@@ -27,6 +27,10 @@ class Assessment:
         coded = self._run(utterance.audio)
         return self.evaluation.add(utterance, coded), coded
 
+    def gather(self) -> None:
+        """Put together what all processes heard."""
+        self.evaluation.gather()
+
     @torch.no_grad()
     def summary(self) -> dict[str, float]:
         """The evaluation's summary, with kbps, the noise floor on one second of digital silence and output_scale."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from telucodec.errors import at_least, at_most
 from telucodec.models.bottleneck import Narrowed, Widened
 from telucodec.models.decoder import Decoder
 from telucodec.models.encoder import Encoder
@@ -53,6 +54,8 @@ class Codec(nn.Module):
         loudness: AsItIs | Transmitted,
     ) -> None:
         super().__init__()
+        at_least(1, sample_rate=sample_rate)
+        at_most(1e6, sample_rate=sample_rate)
         for name, dim in (("quantizer", quantizer.dim), ("decoder", decoder.dim)):
             if dim is not None and dim != encoder.dim:
                 raise ValueError(

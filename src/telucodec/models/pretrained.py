@@ -1,6 +1,5 @@
 """Weights that were trained before: of a published codec as `transformers` saves it, or of a run."""
 
-import json
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
@@ -20,6 +19,7 @@ from telucodec.models.parts import Part, parts_of
 from telucodec.models.published import READABLE, published
 from telucodec.models.stored import CONFIG, WEIGHTS, read_config
 from telucodec.quantization.codebook import Codebook
+from telucodec.reading import held, read_json
 
 NAMES = "dac, encodec and mimi"
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
@@ -60,14 +60,14 @@ def load_pretrained(codec: Codec, folder: Path) -> str:
     if (folder / CONFIG).exists():
         return _load_run(codec, folder)
     config = _read_json(folder / "config.json", f"holds neither {CONFIG} nor config.json")
-    kind = config.get("model_type")
+    kind = str(config.get("model_type"))
     if kind not in READABLE:
         raise InputError(f"{folder}: is a model of type {kind}; weights are read from {NAMES}.")
     try:
         found = published(config, codec.quantizer.n_q)
     except ValueError as error:
         raise InputError(f"{folder} ({kind}): {error}. Choose another folder.") from None
-    except (KeyError, TypeError, IndexError, ZeroDivisionError) as error:
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise InputError(f"{folder / 'config.json'}: is damaged ({error!r}). Fetch it again.") from None
     pairs = list(_paired(codec, found, f"{folder} ({kind})"))
     moves = list(_moves(codec, pairs, _read_weights(folder), folder))
@@ -162,8 +162,8 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
     """
     names = {SINGLE}
     if (folder / INDEX).exists():
-        index = _read_json(folder / INDEX, "is missing").get("weight_map", {})
-        names = {Path(str(name)).name for name in index.values()}
+        index = held(_read_json(folder / INDEX, "is missing"), {"weight_map": dict}, str(folder / INDEX))
+        names = {Path(str(name)).name for name in index["weight_map"].values()}  # never of another folder
     weights: dict[str, Tensor] = {}
     for path in sorted(folder / name for name in names):
         try:
@@ -178,10 +178,7 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
 def _read_json(path: Path, missing: str) -> dict[str, Any]:
     if not path.exists():
         raise InputError(f"{path.parent}: {missing}. Give a folder of {NAMES}, or a run of ours.")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise InputError(f"{path}: is not readable as JSON. Fetch it again.") from None
+    found = read_json(path)
     return found if isinstance(found, dict) else {}
 
 

@@ -7,6 +7,7 @@ from telucodec.models.layout import Published
 from telucodec.models.layout_dac import dac
 from telucodec.models.layout_seanet import FILLS, encodec, mimi
 
+MOST, LARGEST = 1024, 1 << 24  # layers or codebooks of any network; any other number that describes one
 READABLE = {"dac": dac, "encodec": encodec, "mimi": mimi}
 SEANET = {
     "sampling_rate": 24000,
@@ -71,6 +72,9 @@ def published(config: Mapping[str, Any], n_q: int) -> Published:
     """
     kind = config["model_type"]
     c = ABSENT[kind] | {key: value for key, value in config.items() if value is not None}
+    for key, usual in ABSENT[kind].items():
+        if not _alike(c[key], usual, MOST if key.startswith(("num_", "n_")) else LARGEST):
+            raise ValueError(f"{key} is {str(c[key])[:60]}, where something like {usual!r} belongs")
     for key, values in _only(kind, c).items():
         if key in config and config[key] not in values and not (config[key] is None and key not in HALVES):
             raise ValueError(f"{key} is {config[key]!r}, and telucodec has this network with {values[0]!r} only")
@@ -78,6 +82,16 @@ def published(config: Mapping[str, Any], n_q: int) -> Published:
 
 
 HALVES = ("encoder_config", "decoder_config")  # None where a half was left out
+
+
+def _alike(value: Any, usual: Any, most: int) -> bool:
+    """Whether a value is of the kind of the usual one, and its numbers are in a range that a network can have."""
+    if isinstance(usual, list):
+        return isinstance(value, list) and len(value) <= MOST and all(_alike(each, usual[0], most) for each in value)
+    if isinstance(usual, bool | str):
+        return type(value) is type(usual)
+    kinds = (int, float) if isinstance(usual, float) else int
+    return isinstance(value, kinds) and not isinstance(value, bool) and 0 <= value <= most
 
 
 def _only(kind: str, c: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:

@@ -4,17 +4,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-from safetensors import SafetensorError
+import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from telucodec.build import build
+from telucodec.build import build, targets
 from telucodec.disk import replacing
 from telucodec.errors import InputError
 from telucodec.models.codec import Codec
+from telucodec.reading import held, read_yaml
 
 CONFIG_VERSION = 2  # of the layout of config.yaml; a change that old code or old files cannot follow raises it
 WEIGHTS, CONFIG = "codec.safetensors", "config.yaml"
+MADE_OF = ("telucodec.nn.", "telucodec.quantization.", "telucodec.models.")  # what a codec is
+HOLDS = {  # what others read from a configuration without looking
+    **dict.fromkeys(("seed", "sample_rate", "max_steps"), int),
+    **dict.fromkeys(("level", "evaluator", "training"), Mapping),
+    "name": str,
+}
 
 
 def save_codec(codec: Codec, folder: Path) -> Path:
@@ -42,15 +49,36 @@ def load_codec(folder: Path) -> tuple[Codec, dict[str, Any]]:
         InputError: not such a folder, of another version, or its weights are damaged; the message names the file.
     """
     config = read_config(folder)
-    codec: Codec = build(config["training"]["codec"], "codec")
-    path = folder / WEIGHTS
+    node, path, where = config["training"].get("codec"), folder / WEIGHTS, f"{folder / CONFIG}: codec"
+    only = ", ".join(MADE_OF)
+    if alien := [target for target in targets(node) if not str(target).startswith(MADE_OF)]:
+        raise InputError(f"{where}: the target {alien[0]!r} is not allowed in a codec (only {only}*).")
+    with torch.device("meta"):  # first without memory: a number in a config may ask for more than there is
+        wanted = {name: tuple(tensor.shape) for name, tensor in build(node, where, Codec).state_dict().items()}
     try:
+        _compare(wanted, path)
+        codec: Codec = build(node, where, Codec)
         codec.load_state_dict(load_file(str(path)))
     except FileNotFoundError:
         raise InputError(f"{path}: missing. The run has not saved a checkpoint yet: train longer.") from None
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, OSError) as error:
         raise InputError(f"{path}: damaged or of another codec ({str(error).splitlines()[0]}).") from None
     return codec.eval(), config
+
+
+def _compare(wanted: Mapping[str, tuple[int, ...]], path: Path) -> None:
+    """Hold the tensors of a file against the shapes that they should have; only its head is read.
+
+    Raises:
+        SafetensorError: the file is damaged.
+        RuntimeError: the first difference.
+    """
+    with safe_open(str(path), "pt") as file:
+        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    for name in [*wanted, *found]:
+        if wanted.get(name) != found.get(name):
+            told = f"{found.get(name, 'missing')}, by its configuration {wanted.get(name, 'not there')}"
+            raise RuntimeError(f"{name} is {told}")
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -62,12 +90,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not folder.is_dir() or not path.exists():
         raise InputError(f"{folder}: is no run folder (it holds no {CONFIG}). Runs lie under runs/: see `ls runs/*`.")
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise InputError(f"{path}: is not readable as YAML. Restore it, or train again.") from None
+    config = read_yaml(path)
     check_version(config if isinstance(config, Mapping) else {}, path)
-    return dict(config)
+    return held(config, HOLDS, str(path))
 
 
 def check_version(config: Mapping[str, Any], path: Path) -> None:

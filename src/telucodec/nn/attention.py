@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from telucodec.errors import above, at_least
+from telucodec.errors import above, at_least, at_most
 
 
 class Transformer(nn.Module):
@@ -12,7 +12,7 @@ class Transformer(nn.Module):
 
     Args:
         width: of the frames, a multiple of 2 x heads.
-        depth: number of layers, >= 1.
+        depth: number of layers, 1 to 1024.
         heads: of attention, >= 1.
         feedforward: inner width of the feed-forward network.
         window: how many frames, the present one included, attention sees, >= 1.
@@ -30,6 +30,7 @@ class Transformer(nn.Module):
     ) -> None:
         super().__init__()
         at_least(1, depth=depth, heads=heads, feedforward=feedforward, window=window)
+        at_most(1024, depth=depth)
         above(0, layer_scale=layer_scale)
         if width % (2 * heads):
             raise ValueError(f"a transformer's width must be a multiple of 2 x heads, got width {width}, heads {heads}")

@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor, nn
 
-from telucodec.errors import at_least
+from telucodec.errors import at_least, at_most
 
 
 class NoContext(nn.Identity):
@@ -26,7 +26,7 @@ class LSTM(nn.Module):
 
     Args:
         width: of the input, and of each LSTM.
-        depth: number of LSTMs, >= 1.
+        depth: number of LSTMs, 1 to 1024.
 
     Shape:
         - Input: [B, width, F]. Output: the same.
@@ -39,6 +39,7 @@ class LSTM(nn.Module):
     def __init__(self, width: int, *, depth: int) -> None:
         super().__init__()
         at_least(1, depth=depth)
+        at_most(1024, depth=depth)
         if width % self.directions:
             raise ValueError(f"an LSTM in two directions needs an even width, got {width}")
         both = self.directions == 2

@@ -130,7 +130,8 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def _initialise(self, frames: Tensor) -> None:
-        for tensor, start in zip(self.state(), self.initial(frames, len(self.counts)), strict=False):
+        begun = self.initial(self.ranks.gather(frames), len(self.counts))
+        for tensor, start in zip(self.state(), begun, strict=False):
             tensor.copy_(start)
         self.ranks.agree(*self.state())
         self.ready.fill_(True)

@@ -2,10 +2,15 @@
 
 Callables (items, n_q, device) -> numbers of codebooks [B], or None where all count. One model then serves many
 bitrates: its first codebooks are trained to do without the others.
+
+Where several processes share a batch, each draws for all of it and takes its own share: an item's number is the same
+however many they are, and their random streams stay in step.
 """
 
 import torch
 from torch import Tensor
+
+from telucodec.ranks import count, own
 
 
 class KeepAll:
@@ -30,9 +35,10 @@ class QuantizerDropout(KeepAll):
         self.rate = rate
 
     def __call__(self, items: int, n_q: int, device: torch.device) -> Tensor | None:
-        drawn = torch.randint(1, n_q + 1, (items,), device=device)
-        drawn[int(items * self.rate) :] = n_q
-        return drawn
+        every = items * count()
+        drawn = torch.randint(1, n_q + 1, (every,), device=device)
+        drawn[int(every * self.rate) :] = n_q
+        return drawn[items * own() : items * (own() + 1)]
 
 
 class EveryItem(KeepAll):

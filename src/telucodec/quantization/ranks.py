@@ -7,12 +7,22 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from telucodec.ranks import joined, lengths, own, together
+
 
 class OwnRank:
     """Every process learns from its own frames, and keeps its own codebook.
 
     Source: EnCodec's reference code, and NeMo, WavTokenizer, SpeechTokenizer after it.
     """
+
+    def gather(self, frames: Tensor) -> Tensor:
+        """The frames [M, D] that a codebook starts from."""
+        return frames
+
+    def draw(self, frames: Tensor, number: int) -> Tensor:
+        """A random choice of the frames [M, D] that a codebook learns from, as far as there are, [number, D]."""
+        return frames[torch.randperm(len(frames), device=frames.device)[:number]]
 
     def pool(self, frames: int, *tallies: Tensor) -> int:
         """Add up tallies over processes, in place; returns the number of frames they came from."""
@@ -29,25 +39,40 @@ class FirstRank(OwnRank):
     """
 
     def agree(self, *state: Tensor) -> None:
-        if _together():
+        if together():
             for tensor in state:
                 dist.broadcast(tensor.data, src=0)
 
 
 class AllRanks(FirstRank):
-    """All processes learn from the frames of all; random choices are the first one's.
+    """All processes learn from the frames of all, in their order in the batch: the codebook is that of one device.
+
+    Random choices are the first one's, which draws as one device would.
 
     Source: vector-quantize-pytorch, `sync_codebook`.
     """
 
+    def gather(self, frames: Tensor) -> Tensor:
+        return joined(frames)
+
+    def draw(self, frames: Tensor, number: int) -> Tensor:
+        if not together():
+            return super().draw(frames, number)
+        sizes = lengths(frames)
+        places = torch.randperm(sum(sizes), device=frames.device)[:number]
+        drawn = frames.new_zeros(len(places), frames.shape[1])
+        if len(places):  # as many everywhere, for all know the same codewords to be dead
+            dist.broadcast(places, src=0)
+            places -= sum(sizes[: own()])
+            mine = (places >= 0) & (places < len(frames))
+            drawn[mine] = frames[places[mine]]
+            dist.all_reduce(drawn)
+        return drawn
+
     def pool(self, frames: int, *tallies: Tensor) -> int:
-        if not _together():
+        if not together():
             return frames
         total = torch.tensor(frames, device=tallies[0].device)
         for tensor in (total, *tallies):
             dist.all_reduce(tensor)
         return int(total)
-
-
-def _together() -> bool:
-    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from telucodec.errors import at_least
+from telucodec.errors import at_least, at_most
 from telucodec.precision import in_float32
 from telucodec.quantization.codebook import Codebook
 from telucodec.quantization.dropout import KeepAll
@@ -21,7 +21,7 @@ class ResidualVQ(Quantizer):
 
     Args:
         dim: width D of the latent.
-        n_q: number of codebooks K, >= 1.
+        n_q: number of codebooks K, 1 to 1024.
         codebook: builds one codebook of width D.
         gradient: how the decoder's gradient crosses to the encoder.
         dropout: how many codebooks count for each item in training, see `telucodec.quantization.dropout`.
@@ -46,6 +46,7 @@ class ResidualVQ(Quantizer):
     ) -> None:
         if n_q < 1:
             raise ValueError(f"n_q must be >= 1, got {n_q} (quantizer=none trains without a quantizer)")
+        at_most(1024, n_q=n_q)
         at_least(0, updates_per_step=updates_per_step)
         books = [codebook(dim=dim) for _ in range(n_q)]
         if books[0].projected and not gradient.stepwise:

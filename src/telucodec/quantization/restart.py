@@ -1,7 +1,7 @@
 """What happens to codewords that nothing chooses: callables (codebook, frames [M, D], uniform) that move them in place.
 
 `uniform` is the count that each codeword would have in this step if all were used alike; `frames` is what the codebook
-saw in it.
+saw in it, in this process; the codebook's `ranks` says what else there is to choose from.
 """
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from telucodec.errors import above, inside
 from telucodec.quantization.codebook import Codebook
+from telucodec.quantization.ranks import OwnRank
 
 
 class NoRestart:
@@ -35,7 +36,7 @@ class Restart:
         self.threshold = threshold
 
     def __call__(self, book: Codebook, frames: Tensor, uniform: float) -> None:
-        dead, places = pick(book.counts < self.threshold * uniform, frames)
+        dead, places = pick(book.counts < self.threshold * uniform, frames, book.ranks)
         book.place(dead, places, uniform)
 
 
@@ -53,7 +54,7 @@ class AbsoluteRestart:
         self.threshold = threshold
 
     def __call__(self, book: Codebook, frames: Tensor, uniform: float) -> None:
-        dead, places = pick(book.counts < self.threshold, frames)
+        dead, places = pick(book.counts < self.threshold, frames, book.ranks)
         book.place(dead, places, self.threshold)
 
 
@@ -67,16 +68,16 @@ class OverwrittenRestart(AbsoluteRestart):
     """
 
     def __call__(self, book: Codebook, frames: Tensor, uniform: float) -> None:
-        dead, places = pick(book.counts < self.threshold, frames)
+        dead, places = pick(book.counts < self.threshold, frames, book.ranks)
         book.move(dead, places)
 
 
-def pick(dead: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+def pick(dead: Tensor, frames: Tensor, ranks: OwnRank) -> tuple[Tensor, Tensor]:
     """A different random frame for each dead codeword, as far as there are: [N] of bool, [M, D] -> [R], [R, D].
 
-    >>> pick(torch.tensor([False, True, True]), torch.tensor([[3.0]]))
+    >>> pick(torch.tensor([False, True, True]), torch.tensor([[3.0]]), OwnRank())
     (tensor([1]), tensor([[3.]]))
     """
     moved = torch.nonzero(dead).flatten()
-    picked = torch.randperm(len(frames), device=frames.device)[: len(moved)]
-    return moved[: len(picked)], frames[picked]
+    places = ranks.draw(frames, len(moved))
+    return moved[: len(places)], places

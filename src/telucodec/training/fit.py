@@ -1,7 +1,7 @@
 """One run from configuration to summary."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,17 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 
+from telucodec import ranks
 from telucodec.build import build
 from telucodec.data.module import SpeechData
 from telucodec.disk import holding, write_text
-from telucodec.errors import DivergedError, InputError
+from telucodec.errors import DivergedError, InputError, LostError
 from telucodec.models.pretrained import load_pretrained
 from telucodec.models.stored import CONFIG
 from telucodec.training.callbacks.stop import Stop
 from telucodec.training.callbacks.validation import Validation
 from telucodec.training.checkpoint import read_checkpoint
+from telucodec.training.compiled import as_written, compile_networks
 from telucodec.training.context import Run
 from telucodec.training.module import CodecTraining
 from telucodec.training.pairing import first_weights
@@ -28,7 +30,7 @@ from telucodec.training.quiet import quiet
 from telucodec.training.reach import first_values, outlooks
 from telucodec.training.record import RunRecord, circumstances
 from telucodec.training.report import report, start_table
-from telucodec.training.resume import bind_data
+from telucodec.training.resume import bind_data, remove_remains
 from telucodec.training.summary import summarise
 from telucodec.training.trainer import Device
 
@@ -88,35 +90,41 @@ def fit(config: Mapping[str, Any], start: Start, console: Console) -> bool:
     )
     callbacks = [_callback(node, f"callback.{name}", run) for name, node in config["callback"].items()]
     trainer = device.trainer([run.stop, *callbacks], [run.record, run.tensorboard], run.max_steps, str(start.folder))
-    facts = circumstances(start.command, start.overrides) | {"device": device.describe(), "seed": config["seed"]}
-    facts |= {"paired": paired} if paired else {}
+    facts = circumstances(start.command, start.overrides) | {"device": device.describe(), "devices": ranks.count()}
+    facts |= {"seed": config["seed"]} | ({"paired": paired} if paired else {})
     facts["reach"] = [one.row() for one in reach]
-    with holding(start.folder / ".lock"), run.stop.listening():
-        facts["data"] = bind_data(start.folder, data.manifest)
-        _announce(config, run, module, facts)
+    with ExitStack() as held, run.stop.listening():
+        facts["data"] = ranks.by_first(lambda: _begin(held, config, run, module, facts))
         for one in reach:
             console.print(one.sentence(), highlight=False, markup=False, soft_wrap=True)
+        if device.compile:
+            compile_networks(module)
         return _train(run, trainer, module, start, facts)
+
+
+def _begin(
+    held: ExitStack, config: Mapping[str, Any], run: Run, module: CodecTraining, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Take possession of the run's folder, in the first process; gives what is known of the data."""
+    held.enter_context(holding(run.folder / ".lock"))
+    remove_remains(run.folder)
+    data = bind_data(run.folder, run.data.manifest)
+    with ranks.apart():
+        _announce(config, run, module, facts | {"data": data})
+    return data
 
 
 def _train(run: Run, trainer: lightning.Trainer, module: CodecTraining, start: Start, facts: dict[str, Any]) -> bool:
     status = "failed"
     try:
         trainer.fit(module, datamodule=run.data, ckpt_path=start.checkpoint)
-        module.to(trainer.strategy.root_device)  # Lightning has put it back on the CPU
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, Validation) and trainer.global_step >= run.max_steps:
-                callback.catch_up(trainer, module)  # a signal may have broken off the last one
-        if trainer.global_step < run.max_steps or run.stop.asked:
-            status = "interrupted"
-            return False
-        summarise(run, module, trainer.global_step, start.overrides, start.shown)
-        status = "finished"
+        over = _finish(run, trainer, module, start)
+        status = "finished" if over else "interrupted"
     except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
         status = "interrupted"
         raise KeyboardInterrupt from None
-    except DivergedError:
-        status = "diverged"
+    except (DivergedError, LostError) as error:
+        status = "diverged" if isinstance(error, DivergedError) else status
         raise
     except InputError as error:  # one from a loading process comes wrapped in that process's traceback
         raise InputError(str(error).rpartition(f"{InputError.__module__}.InputError: ")[2]) from None
@@ -125,7 +133,21 @@ def _train(run: Run, trainer: lightning.Trainer, module: CodecTraining, start: S
             run.record.write("run.json", facts | _progress(run, trainer.global_step, status))
         with suppress(OSError):
             run.tensorboard.finalize(status)  # or its last events wait for the process to end
-    report(run, module.adversary.start)
+    if over and ranks.own() == 0:
+        report(run, module.adversary.start)
+    return over
+
+
+def _finish(run: Run, trainer: lightning.Trainer, module: CodecTraining, start: Start) -> bool:
+    """What comes behind the last step; whether it was the last."""
+    module.to(trainer.strategy.root_device)  # Lightning has put it back on the CPU
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Validation) and trainer.global_step >= run.max_steps:
+            callback.catch_up(trainer, module)  # a signal may have broken off the last one
+    if trainer.global_step < run.max_steps or run.stop.heed(trainer):
+        return False
+    with as_written(module):
+        summarise(run, module, trainer.global_step, start.overrides, start.shown)
     return True
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 import telucodec
+from telucodec import ranks
 from telucodec.adversarial.adversary import Adversary
 from telucodec.errors import at_least
 from telucodec.losses.combine import Combine
@@ -82,17 +83,18 @@ class CodecTraining(lightning.LightningModule):
         self.accumulate, self.order, self.average = accumulate, tuple(order), average
         self.average.follow(codec)
         self.index = 0  # generator updates made before this step
-        self.noting = True  # whether the step notes its figures; a callback sets it for the steps that it logs
-        self.figures: dict[str, Tensor] = {}  # of the last noted step, on the device: whoever logs them waits for it
+        # of the last step, on the device: whoever reads them waits for it
+        self.figures: dict[str, Tensor] = {}  # losses and norms, in the order of computation; none: it was left out
+        self.traces: dict[str, list[Tensor]] = {}  # tensor -> sums of its items, [B]: not finite where an item is not
         self.idle_since = 0.0  # when the last step and its callbacks ended: from then on the next batch is waited for
-        self.revived: dict[str, Any] = {}  # random states of a checkpoint, put back when training starts
+        self.revived: dict[str, Any] = {}  # our part of a checkpoint, put back when training starts
 
     def training_step(self, batch: Batch, _: int) -> None:
         self.index, parts = self.global_step, batch.audio.chunk(self.accumulate)
+        self.figures, self.traces = {}, {}
         if len(parts) > 1:
             self.codec.acquaint(parts)
         shared = self.reconstruct(parts[0], 1.0) if len(parts) == 1 else None
-        self.figures = {}
         for side in self.order:
             if side == "codec":
                 self._play_codec(parts, shared)
@@ -124,6 +126,7 @@ class CodecTraining(lightning.LightningModule):
     def reconstruct(self, target: Tensor, share: float) -> Step:
         """One pass through the codec, [B, 1, T], a share of the batch; the adversary listens when it is asked."""
         coded: Coded = self.codec(target)
+        self._trace(target=target, encoded=coded.encoded, latent=coded.quantized.latent, audio=coded.audio)
         return Step(self.index, target, coded.audio, coded.encoded, coded.quantized, self.adversary, share)
 
     def evaluated(self) -> Codec:
@@ -132,14 +135,19 @@ class CodecTraining(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         own = {"format": FORMAT, "config_version": CONFIG_VERSION, "version": telucodec.__version__}
-        checkpoint["telucodec"] = own | {"random": random_states()}
+        counters = {name: player.counters() for name, player in self.players.items()}
+        checkpoint["telucodec"] = own | {"random": ranks.gathered(random_states()), "clipping": counters}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.revived = checkpoint["telucodec"]["random"]
+        self.revived = checkpoint["telucodec"]
 
     def on_train_start(self) -> None:
-        if self.revived:
-            restore_random_states(self.revived)
+        if not self.revived:
+            return
+        states = self.revived["random"]  # of each process; where there are others now, they go on as the first one
+        restore_random_states(states[ranks.own() if len(states) == ranks.count() else 0])
+        for name, (steps, clipped) in self.revived["clipping"].items():
+            self.players[name].count_on(steps, clipped.to(self.device))
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         self.idle_since = time.monotonic()
@@ -184,8 +192,13 @@ class CodecTraining(lightning.LightningModule):
         optimizer.zero_grad()
 
     def _note(self, values: dict[str, Tensor], share: float) -> None:
-        if self.noting:
-            self.figures |= {k: self.figures.get(k, 0) + v.detach() * share for k, v in values.items()}
+        for name, value in values.items():
+            part = value.detach() * share if share < 1 else value.detach()
+            self.figures[name] = self.figures[name] + part if name in self.figures else part
+
+    def _trace(self, **tensors: Tensor) -> None:
+        for name, tensor in tensors.items():
+            self.traces.setdefault(name, []).append(tensor.detach().flatten(1).sum(1, dtype=torch.float32))
 
     def _sides(self) -> list[str]:
         return ["codec", "adversary"] if self.terms.judged else ["codec"]  # unread discriminators never run

@@ -34,6 +34,9 @@ class Player:
         if clip_norm is not None and not clip_norm > 0:
             raise ValueError(f"clip_norm must be > 0 or null, got {clip_norm}")
         self.optimizer, self.schedule, self.clip_norm, self.groups = optimizer, schedule, clip_norm, groups
+        self.names: dict[nn.Parameter, str] = {}
+        self.moved: list[nn.Parameter] = []  # by the last step; and the norms of their gradients before clipping
+        self.norms = torch.zeros(0)
         self.clippable = 0  # steps since the last reading
         self.clipped = torch.zeros(2)  # of these: how many were clipped, sum of the factors; where the gradients are
 
@@ -44,6 +47,7 @@ class Player:
             InputError: the optimizer refuses a value, or a pattern fits no parameter.
         """
         named = {name: parameter for name, parameter in parameters if parameter.requires_grad}
+        self.names = {parameter: name for name, parameter in named.items()}
         try:
             optimizer = self.optimizer(self._grouped(named))
         except (ValueError, TypeError) as error:
@@ -62,15 +66,33 @@ class Player:
         """
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * self.schedule(step)
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self.moved = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        gradients = [p.grad for p in self.moved if p.grad is not None]
+        # clip_grad_norm_ in its two halves: what clips by a norm that is not finite spoils all gradients, so that only
+        # the norms taken before still tell where it came from
+        self.norms = torch.stack(torch._foreach_norm(gradients))
+        norm: Tensor = torch.linalg.vector_norm(self.norms)
         limit = float("inf") if self.clip_norm is None else self.clip_norm
-        norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
+        torch.nn.utils.clip_grads_with_norm_(self.moved, limit, norm)
         if self.clip_norm is not None:
             factor = (limit / (norm + 1e-6)).clamp(max=1.0).nan_to_num(0.0)  # as torch has it; 0 where not finite
             counted = torch.stack([(norm <= limit).logical_not(), factor])
             self.clipped = self.clipped + counted if self.clippable else counted
             self.clippable += 1
         return norm
+
+    def spoiled(self) -> list[str]:
+        """Names of the parameters whose gradient was not finite in the last step; waits for the device."""
+        wrong = self.norms.isfinite().logical_not().tolist()
+        return [self.names[parameter] for parameter, bad in zip(self.moved, wrong, strict=True) if bad]
+
+    def counters(self) -> tuple[int, Tensor]:
+        """What a checkpoint keeps of the steps since the last reading."""
+        return self.clippable, self.clipped
+
+    def count_on(self, clippable: int, clipped: Tensor) -> None:
+        """Go on from the `counters` of a checkpoint, on the gradients' device."""
+        self.clippable, self.clipped = clippable, clipped
 
     def clipping(self) -> dict[str, Tensor]:
         """Of the steps since the last reading: the `fraction` that was clipped, the mean `factor` on the gradient.

@@ -1,7 +1,6 @@
 """How far the optimizers of a run can move the parameters that somebody has expectations of (I5)."""
 
 import difflib
-import json
 import math
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
@@ -14,6 +13,7 @@ from torch.optim import Adam, Optimizer
 from telucodec.diagnosis.reach import Move, Outlook, Pace, outlook
 from telucodec.errors import InputError
 from telucodec.models.output import LogOutputScale, OutputScale
+from telucodec.reading import Kinds, held, read_json
 from telucodec.training.module import CodecTraining
 
 SCALE = "output_scale"  # the output stage's scale, whatever its name there
@@ -48,8 +48,9 @@ def first_values(folder: Path) -> dict[str, float]:
     path = folder / "run.json"
     if not path.exists():
         return {}
-    rows = json.loads(path.read_text(encoding="utf-8")).get("reach", [])
-    return {row["parameter"]: row["from"] for row in rows}
+    rows = held({"reach": []} | held(read_json(path), {}, str(path)), {"reach": list}, str(path))["reach"]
+    known: Kinds = {"parameter": str, "from": (int, float)}
+    return {row["parameter"]: row["from"] for row in rows if held(row, known, f"{path}, reach")}
 
 
 def _moves(

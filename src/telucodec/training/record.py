@@ -19,14 +19,19 @@ from lightning.pytorch.utilities import rank_zero_only
 from telucodec.disk import write_text
 from telucodec.errors import InputError
 from telucodec.metrics.evaluation import Row
+from telucodec.reading import from_json, held, read_text
 from telucodec.training.version import code_version
 
 UTTERANCES = "utterances.jsonl"  # one row a validation and utterance
+INCIDENTS = "incidents.jsonl"  # one row a step that was not finite, or a file that could not be read; mostly none
+STEP = {"step": int}  # what every row has
 PACKAGES = ("telucodec", "torch", "torchaudio", "lightning", "hydra-core", "omegaconf", "numpy", "soundfile", "soxr")
 
 
 class RunRecord(Logger):
     """Writes metrics.jsonl (one row a logging), run.json (what, when, where, how it ended) and summary.json.
+
+    Where something went wrong on the way, incidents.jsonl says when, what and in which files.
 
     Args:
         folder: of the run.
@@ -35,13 +40,15 @@ class RunRecord(Logger):
 
     def __init__(self, folder: Path, step: int) -> None:
         super().__init__()
-        self.folder, self.latest = folder, dict[str, float]()
+        self.folder, self.start, self.latest = folder, step, dict[str, float]()
         self.rows = [row for row in read_rows(folder / "metrics.jsonl") if row["step"] <= step] if step else []
-        self.clock = time.monotonic() - (self.rows[-1]["seconds"] if self.rows else 0.0)
+        self.clock = time.monotonic() - (self.rows[-1].get("seconds", 0.0) if self.rows else 0.0)
 
     def begin(self) -> None:
         """Make the folder, and start metrics.jsonl from the rows that are kept."""
         write_text(self.folder / "metrics.jsonl", "".join(_line(row) for row in self.rows))
+        if (path := self.folder / INCIDENTS).exists():
+            write_text(path, "".join(_line(row) for row in read_lines(path) if row["step"] <= self.start))
 
     @property
     def name(self) -> str:
@@ -61,12 +68,12 @@ class RunRecord(Logger):
         row = {"step": step or 0, "seconds": round(self.seconds, 3)} | {k: float(v) for k, v in metrics.items()}
         self.rows.append(row)
         self.latest |= row
-        path = self.folder / "metrics.jsonl"
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(_line(row))
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written ({error.strerror}). Free some space and resume.") from None
+        _append(self.folder / "metrics.jsonl", row)
+
+    @rank_zero_only
+    def tell(self, row: Mapping[str, Any]) -> None:
+        """Add a row to incidents.jsonl: the step, and what happened in it."""
+        _append(self.folder / INCIDENTS, row)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """config.yaml holds them already."""
@@ -83,7 +90,7 @@ class RunRecord(Logger):
     def keep(self, step: int, rows: Sequence[Row]) -> None:
         """Keep the figures of single utterances at one validation in utterances.jsonl, in place of older ones of it."""
         path = self.folder / UTTERANCES
-        lines = [_line(row) for row in read_rows(path) if row["step"] < step]
+        lines = [_line(row) for row in read_lines(path) if row["step"] < step]
         for row in rows:
             about: dict[str, Any] = {"step": step, "file": row.name, "speaker": row.speaker, "silent": row.silent}
             lines.append(_line(about | dict(row.figures)))
@@ -127,15 +134,40 @@ def _git(*words: str) -> str:
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:
-    """The rows of a metrics.jsonl in order; none if there is no such file. null becomes NaN."""
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:  # the last line of a killed run may be cut
-            continue
-        rows.append({k: math.nan if v is None else v for k, v in row.items()})
+    """The rows of a metrics.jsonl in order; none if there is no such file. null becomes NaN.
+
+    Raises:
+        InputError: as `read_lines`, or a value is no number.
+    """
+    rows = [{k: math.nan if v is None else v for k, v in row.items()} for row in read_lines(path)]
+    for row in rows:
+        held(row, dict.fromkeys(row, (int, float)), str(path))
     return rows
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file of the record, each with its step, in order; none if there is no such file.
+
+    Raises:
+        InputError: a line is damaged; the message names it. The last one of a killed run may be cut, and is left out.
+    """
+    lines, rows = read_text(path).split("\n") if path.exists() else [], []
+    for number, line in enumerate(lines, 1):
+        where = f"{path}, line {number}"
+        try:
+            rows += [held(from_json(line, where), STEP, where)] if line else []
+        except InputError:
+            if number < len(lines):
+                raise
+    return rows
+
+
+def _append(path: Path, row: Mapping[str, Any]) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(_line(row))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}). Free some space and resume.") from None
 
 
 def _line(row: Mapping[str, Any]) -> str:

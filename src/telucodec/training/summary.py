@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from telucodec import ranks
 from telucodec.models.assess import Assessment, keyed
 from telucodec.models.stored import CONFIG
 from telucodec.training.context import Run
@@ -21,15 +22,31 @@ FINAL = (
 
 def summarise(run: Run, module: CodecTraining, step: int, overrides: Sequence[str], shown: Sequence[str]) -> None:
     """Write summary.json: the validation of the last step, and the test split, heard once and only now."""
+    heard = _test(run, module)
+    if ranks.own() == 0:
+        with ranks.apart():
+            _write(run, module, heard, step, _hparams(run.folder, overrides, shown))
+
+
+def _test(run: Run, module: CodecTraining) -> Assessment | None:
+    """The test split, which the processes of a run share out among them; None where there is none."""
+    if not any(entry.split == "test" for entry in run.data.manifest.entries):
+        return None
+    assessment, utterances = Assessment(module.evaluated(), run.evaluator), run.data.utterances("test")
+    for index in ranks.turns(len(utterances)):
+        if index is not None:
+            assessment.hear(utterances[index])
+    assessment.gather()
+    return assessment
+
+
+def _write(run: Run, module: CodecTraining, heard: Assessment | None, step: int, shown: dict[str, Any]) -> None:
     row = run.record.row_at("val/snr", step)
     final = row if row.get("step") == step else {}
     rest = [key for key in final if key.startswith(("val/", "codebook/", "latent/"))]
     summary: dict[str, Any] = {"final": {key: final[key] for key in dict.fromkeys([*FINAL, *rest]) if key in final}}
-    if any(entry.split == "test" for entry in run.data.manifest.entries):
-        assessment, utterances = Assessment(module.evaluated(), run.evaluator), run.data.utterances("test")
-        for index in range(len(utterances)):
-            assessment.hear(utterances[index])
-        summary["test"] = keyed(assessment.summary(), "test")
+    if heard is not None:
+        summary["test"] = keyed(heard.summary(), "test")
     hours = step * run.data.seconds_per_step / 3600
     evaluator = run.evaluator.describe(module.codec.sample_rate)
     summary |= {"steps": step, "seconds": run.record.seconds, "audio_hours": hours}
@@ -40,7 +57,7 @@ def summarise(run: Run, module: CodecTraining, step: int, overrides: Sequence[st
     run.record.write("summary.json", summary | {"data": str(run.data.manifest.path), "evaluator": evaluator})
     # every run has every figure, for TensorBoard takes its columns from any one of them
     metrics = {f"final/{key.split('/', 1)[1]}": final.get(key, math.nan) for key in FINAL}
-    run.tensorboard.log_hyperparams(_hparams(run.folder, overrides, shown), metrics)
+    run.tensorboard.log_hyperparams(shown, metrics)
 
 
 def _hparams(folder: Path, overrides: Sequence[str], shown: Sequence[str]) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from telucodec.cli.compose import conf_dir
 from telucodec.disk import write_text
+from telucodec.errors import InputError
+from telucodec.reading import held, read_json
 from telucodec.training.version import code_version
 
 FILE = "composed.json"
@@ -27,9 +29,9 @@ class Kept:
         self.before: dict[str, Any] = {}
         self.now: dict[str, Any] = {}
         try:
-            told = json.loads(path.read_text(encoding="utf-8")) if path else {}
+            told = held(read_json(path), {"of": str, "arms": dict}, FILE) if path else {}
             self.before = told["arms"] if told.get("of") == self.of else {}
-        except (OSError, ValueError, AttributeError, KeyError):
+        except InputError:
             pass  # composing again is all that it costs
 
     def find(self, what: Sequence[Any]) -> Mapping[str, Any] | None:

@@ -49,7 +49,7 @@ def evaluate(expression: str, figures: Mapping[str, float]) -> float:
 
     try:
         value = _value(ast.parse(KEY.sub(name, expression), mode="eval").body, names)
-    except SyntaxError:
+    except (SyntaxError, RecursionError, MemoryError):
         raise ValueError(f"{expression!r}: is no arithmetic") from None
     except (ZeroDivisionError, OverflowError):
         value = math.nan

@@ -12,6 +12,7 @@ import yaml
 
 from telucodec.build import nearest
 from telucodec.errors import InputError
+from telucodec.reading import read_yaml
 from telucodec.study.claims.arithmetic import evaluate, keys
 from telucodec.study.claims.claim import Claim, Header
 from telucodec.study.claims.strict import read
@@ -62,13 +63,7 @@ def read_ledger(path: Path, vocabulary: Vocabulary) -> Ledger:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    try:
-        node: Any = _Loader(path.read_text(encoding="utf-8")).get_single_data()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Give the path of a ledger.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        told = " ".join(str(error).split())
-        raise InputError(f"{path}: is no YAML: {told}") from None
+    node = read_yaml(path, _Loader, "Give the path of a ledger.")
     whole = isinstance(node, dict) and sorted(map(str, node)) == ["claims", "header"]
     if not whole or not isinstance(node["claims"], list) or not node["claims"]:
         raise InputError(f"{path}: must have the keys header and claims, a list, and no others.")

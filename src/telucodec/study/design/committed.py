@@ -10,6 +10,7 @@ import yaml
 
 from telucodec.disk import write_text
 from telucodec.errors import InputError
+from telucodec.reading import held, read_yaml
 
 STATE, RESULTS, RUNS = "collected.yaml", "results.csv", "runs.csv"
 SHOWN = 6  # changed keys that are told
@@ -38,11 +39,8 @@ def read_state(folder: Path) -> State | None:
     path = folder / STATE
     if not path.exists():
         return None
-    try:
-        told = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return State(str(told["code"]), dict(told["base"]))
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}). Restore it, or collect anew without it.") from None
+    told = held(read_yaml(path), {"code": (str, int), "base": Mapping}, str(path))
+    return State(str(told["code"]), dict(told["base"]))
 
 
 def changes(before: State, now: State) -> list[str]:
@@ -94,7 +92,7 @@ def lost(folder: Path, over: Sequence[tuple[str, int]]) -> list[tuple[str, int]]
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = [(row["arm"], int(row["seed"])) for row in csv.DictReader(file) if row["status"] in OVER]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read ({error}). Restore it, or delete it to collect anew.") from None
     return [key for key in rows if key not in over]
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from telucodec.disk import is_held
+from telucodec.reading import read_json
 from telucodec.study.jobs.job import LOCK, Job, State, content_of, state
 from telucodec.study.jobs.outcome import LOG, last_lines
 
@@ -36,7 +37,7 @@ def made(root: Path) -> list[Made]:
     found = []
     for path in sorted(root.glob("jobs/*/job.json")):
         try:
-            told = json.loads(path.read_text(encoding="utf-8"))
+            told = read_json(path)
             config = told["config"]
             arm, steps, seed = told["label"].rpartition(" s")[0] or told["label"], config["max_steps"], config["seed"]
             content = content_of(config, told["base"])
@@ -95,7 +96,7 @@ def _logged(folder: Path) -> int:
 
 def _start(folder: Path) -> float:
     try:
-        told = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        told = read_json(folder / "run.json")
         started = datetime.fromisoformat(told["started"]).timestamp()
         seconds = started - (folder / "job.json").stat().st_mtime
     except (OSError, ValueError, KeyError, TypeError):

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from telucodec.errors import InputError
+from telucodec.reading import read_yaml
 from telucodec.study.claims.strict import read
 from telucodec.study.design.arms import at_rates, null_arm, overlays_in, rate_text
 from telucodec.study.design.study import Arm, Study
@@ -41,7 +42,7 @@ def read_study(folder: Path) -> Study:
             the file and the part.
     """
     path = folder / FILE
-    written = read(Written, _load(path), str(path))
+    written = read(Written, read_yaml(path, _Loader, "Give the name of a study."), str(path))
     for check in CHECKS:
         for why in check(written, folder):
             raise InputError(f"{path}: {why}")
@@ -81,17 +82,6 @@ def read_study(folder: Path) -> Study:
         front=written.front,
         hypotheses={name: each.expect for name, each in written.arms.items() if each.expect},
     )
-
-
-def _load(path: Path) -> Any:
-    try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Give the name of a study.") from None
-    except InputError as error:
-        raise InputError(f"{path}, {error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
 
 
 def _arm(name: str, written: WrittenArm, arms: Mapping[str, WrittenArm]) -> Arm:

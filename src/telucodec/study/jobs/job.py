@@ -10,10 +10,13 @@ from typing import Any
 
 from telucodec.disk import is_held, write_text
 from telucodec.errors import InputError
+from telucodec.reading import Kinds, held, read_json
 from telucodec.training.version import code_version
 
 JOB = "job.json"
 LOCK = ".job.lock"  # held by the process that makes the run, from its beginning to its end
+NUMBER = (int, float, type(None))
+HOLDS: Kinds = {"label": str, "config": Mapping, "overrides": list, "shown": list, "base": (Mapping, type(None))}
 ASIDE = ("name", "run_root", "resume")  # where a run lives and how it began: no part of what it is
 
 
@@ -73,19 +76,19 @@ def read_job(folder: Path) -> Job:
         InputError: there is none; the message names the folder.
     """
     try:
-        told = json.loads((folder / JOB).read_text(encoding="utf-8"))
-        told = {key: told[key] for key in ("label", "config", "overrides", "shown", "base")}
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"{folder}: holds no job ({JOB}). Give the folder of a job of a sweep or a study.") from None
-    overrides, shown = tuple(told["overrides"]), tuple(told["shown"])
+        told = held(read_json(folder / JOB), HOLDS, JOB)
+    except InputError as error:
+        cure = "Give the folder of a job of a sweep or a study."
+        raise InputError(f"{folder}: holds no job ({JOB}) that can be read ({error}). {cure}") from None
+    overrides, shown = (tuple(str(each) for each in told[key]) for key in ("overrides", "shown"))
     return Job(told["label"], told["config"], overrides, folder.parents[1], shown, told["base"])
 
 
 def state(folder: Path) -> State:
     """How the run in a folder stands, from its record; one that was killed is interrupted."""
     try:
-        told = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        told = held(read_json(folder / "run.json"), {"status": str, "steps": int, "seconds": NUMBER}, "run.json")
+    except InputError:  # there is none yet
         return State("running" if is_held(folder / ".lock") else "waiting")
     status = told["status"]
     if status == "finished" and not (folder / "summary.json").exists():

@@ -1,12 +1,15 @@
 """How far a run is, from the files that it writes while it trains."""
 
-import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from telucodec.diagnosis.label import diagnose
+from telucodec.errors import InputError
+from telucodec.reading import Kinds, from_json, held, read_json
 
+ROW: Kinds = {"step": int, "seconds": (int, float)}  # what every row has
 SHOWN = (("val/snr", "SNR, dB", "{:.2f}"), ("val/rms_ratio", "RMS ratio", "{:.3f}"), ("val/rho", "rho", "{:.3f}"))
 
 
@@ -38,7 +41,8 @@ class Following:
         whole = new.rpartition(b"\n")[0]  # the last line may be half written
         self.offset += len(whole) + bool(whole)
         for line in whole.splitlines():
-            self._take(json.loads(line))
+            with suppress(ValueError):  # whoever reads the record for its own sake is told of a damaged line
+                self._take(held(from_json(line.decode(), self.path.name), ROW, self.path.name))
 
     @property
     def label(self) -> str:
@@ -56,7 +60,7 @@ class Following:
     def _take(self, row: dict[str, Any]) -> None:
         self.step, self.seconds = int(row["step"]), row["seconds"]
         if "val/snr" in row or row["step"] == self.figures.get("step"):  # probes have rows of their own
-            known = {key: value for key, value in row.items() if value is not None}
+            known = {key: value for key, value in row.items() if isinstance(value, int | float)}
             self.figures = (self.figures if row["step"] == self.figures.get("step") else {}) | known
             if row["step"] == 0:
                 self.untrained = self.figures
@@ -65,10 +69,12 @@ class Following:
 def ended_with(folder: Path) -> tuple[dict[str, float], str]:
     """The last figures of a run that reached its end, and its label; nothing of one that did not."""
     try:
-        told = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        return told.get("final", {}), str(told.get("diagnosis", {}).get("label") or "")
-    except (OSError, ValueError):
+        told = held(read_json(folder / "summary.json"), {}, "summary.json")
+    except InputError:
         return {}, ""
+    final, diagnosis = (dict(told[key]) if isinstance(told.get(key), dict) else {} for key in ("final", "diagnosis"))
+    figures = {key: value for key, value in final.items() if isinstance(value, int | float)}
+    return figures, str(diagnosis.get("label") or "")
 
 
 def cells(figures: dict[str, float]) -> list[str]:

@@ -29,14 +29,14 @@ class Slots:
     fail_fast: bool = False  # the first failure stops the others, and starts no more
 
     def share(self, job: Job) -> int:
-        """How many of the devices a job takes: its trainer.devices, else one.
+        """How many of the devices a job takes: its trainer.devices (auto: all), else one.
 
         Raises:
             InputError: it wants more than there are.
         """
         trainer = job.config.get("trainer", {})
         wanted = trainer.get("devices", 1)
-        count = len(wanted) if isinstance(wanted, list) else int(wanted)
+        count = len(self.devices) if wanted == "auto" else len(wanted) if isinstance(wanted, list) else int(wanted)
         if self.devices and count > len(self.devices):
             raise InputError(f"{job.label}: trainer.devices={wanted} is more than sweep.devices={list(self.devices)}.")
         return count if self.devices else 0

@@ -11,8 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from telucodec.disk import replacing
+from telucodec.errors import InputError
+from telucodec.reading import held, read_json
 from telucodec.study.jobs.board import fitting
-from telucodec.study.jobs.job import JOB, Job, content_of, state
+from telucodec.study.jobs.job import JOB, Job, content_of, read_job, state
 from telucodec.study.jobs.outcome import Outcome
 from telucodec.study.jobs.progress import SHOWN, cells, ended_with
 from telucodec.training.version import code_version
@@ -40,9 +42,11 @@ def of_other_code(jobs: Sequence[Job]) -> Iterator[Path]:
     """Folders of runs that other code made of one of the same configurations, and that are over."""
     wanted = {content_of(job.config, job.base) for job in jobs}
     for path in {found for job in jobs for found in job.root.glob(f"jobs/*/{JOB}")}:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        alike = told["code"] != code_version() and content_of(told["config"], told["base"]) in wanted
-        if alike and state(path.parent).over:
+        try:
+            code, job = held(read_json(path), {"code": str}, str(path))["code"], read_job(path.parent)
+        except InputError:  # a run that nobody can tell from others is of no use
+            continue
+        if code != code_version() and content_of(job.config, job.base) in wanted and state(path.parent).over:
             yield path.parent
 
 

@@ -1,13 +1,16 @@
 """Where a study's figures come from and what they cost: runs that did not end, hours, versions, commands."""
 
-import json
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from telucodec.errors import InputError
+from telucodec.reading import read_json
 from telucodec.study.results.collected import Collected
 from telucodec.study.results.run import Ran
+
+PARTS = ("data", "versions", "git")  # of run.json, which are mappings
 
 
 class Trouble(NamedTuple):
@@ -109,10 +112,12 @@ def commands(collected: Collected) -> list[tuple[str, str]]:
 def _record(ran: Ran) -> Mapping[str, Any]:
     path = ran.folder / "run.json"
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # committed tables come without the folders of their runs
+        told = read_json(path)
+    except InputError:  # committed tables come without the folders of their runs
         return {}
-    return told if isinstance(told, Mapping) else {}
+    if not isinstance(told, Mapping):
+        return {}
+    return {key: value for key, value in told.items() if key not in PARTS or isinstance(value, Mapping)}
 
 
 def _commit(git: Any) -> str:

@@ -16,7 +16,7 @@ from PIL import Image
 from telucodec.audio.files import read, write
 from telucodec.audio.stft import stft
 from telucodec.study.results.run import Ran
-from telucodec.training.record import UTTERANCES, read_rows
+from telucodec.training.record import UTTERANCES, read_lines
 
 FULL = 32767 / 32768  # what a 16-bit file cannot go beyond
 N_FFT, WIDTH, SHADES = 256, 260, 40  # of spectrograms: bins below, frames about, levels of colour
@@ -190,7 +190,7 @@ def _path(ran: Ran, number: int, what: str) -> Path:
 
 def _title(ran: Ran, number: int) -> str:
     """The file that an utterance came from: the record holds the validation set in the order in which it is drawn."""
-    names = list(dict.fromkeys(str(row["file"]) for row in read_rows(ran.folder / UTTERANCES)))
+    names = list(dict.fromkeys(str(row.get("file")) for row in read_lines(ran.folder / UTTERANCES)))
     return Path(names[number]).stem if number < len(names) else f"utterance {number}"
 
 

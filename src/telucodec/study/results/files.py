@@ -74,6 +74,14 @@ def read_results(study: Study) -> Collected:
     """
     facts = _read_csv(study.folder / RUNS, FACTS, study)
     figures = _read_csv(study.folder / RESULTS, (*KEYS, "value"), study)
+    try:
+        return _collected(study, facts, figures)
+    except (ValueError, OverflowError) as error:  # a cell that is no number, a command whose quotes do not close
+        cure = f"`telucodec study collect {study.name}` writes them."
+        raise InputError(f"{study.folder}: {RUNS} or {RESULTS} cannot be read ({error}). {cure}") from None
+
+
+def _collected(study: Study, facts: list[dict[str, str]], figures: Sequence[Mapping[str, str]]) -> Collected:
     by_run: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
     for row in figures:
         by_run.setdefault((row["arm"], int(row["seed"])), []).append(row)

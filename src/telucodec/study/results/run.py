@@ -1,17 +1,16 @@
 """One run as its folder tells it, long after it was made."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from telucodec.errors import InputError
+from telucodec.reading import held, read_json, read_yaml
 from telucodec.study.jobs.job import state
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+ENDED = ("evaluator", "diagnosis")  # parts of summary.json
 
 
 @dataclass(frozen=True)
@@ -69,15 +68,18 @@ def read_run(folder: Path, arm: str) -> Ran:
         InputError: the folder holds no run, or its record cannot be read; the message names the file.
     """
     from telucodec.models.stored import CONFIG  # bring torch and lightning, which committed results do not need
-    from telucodec.training.record import UTTERANCES, read_rows
+    from telucodec.training.record import UTTERANCES, read_lines, read_rows
 
     try:
-        told = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        config = yaml.load((folder / CONFIG).read_text(encoding="utf-8"), LOADER)  # ten times as fast
+        told = held(read_json(folder / "run.json"), {}, "run.json")
+        config = held(read_yaml(folder / CONFIG), {}, CONFIG)
         summary = folder / "summary.json"
-        ended = json.loads(summary.read_text(encoding="utf-8")) if summary.exists() else {}
+        ended = held(read_json(summary), {}, "summary.json") if summary.exists() else {}
+        evaluator, diagnosis = (held(ended.get(key) or {}, {}, f"summary.json, {key}") for key in ENDED)
         seed = int(config["seed"])
-    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+        hours, epoch = (float(told.get(name) or "nan") for name in ("audio_hours", "steps_per_epoch"))
+        overrides, command = (tuple(map(str, told.get(name, ()))) for name in ("overrides", "command"))
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise InputError(f"{folder}: holds no run that can be read ({error}). Give the folder of a run.") from None
     now = state(folder)
     return Ran(
@@ -85,20 +87,20 @@ def read_run(folder: Path, arm: str) -> Ran:
         seed=seed,
         folder=folder,
         config=config,
-        overrides=tuple(told.get("overrides", ())),
+        overrides=overrides,
         status=now.status,
         steps=now.steps,
         seconds=now.seconds,
-        audio_hours=float(told.get("audio_hours") or 0.0),
-        steps_per_epoch=float(told.get("steps_per_epoch") or float("nan")),
+        audio_hours=0.0 if isnan(hours) else hours,
+        steps_per_epoch=epoch,
         code=str(told.get("code", "")),
-        evaluator=ended.get("evaluator", {}),
+        evaluator=evaluator,
         started=str(told.get("started", "")),
-        command=tuple(told.get("command", ())),
+        command=command,
         device=str(told.get("device", "")),
         rows=_merged(read_rows(folder / "metrics.jsonl")),
-        heard=[_heard(row) for row in read_rows(folder / UTTERANCES) if not row["silent"]],
-        label=str((ended.get("diagnosis") or {}).get("label") or ""),
+        heard=[_heard(row) for row in read_lines(folder / UTTERANCES) if not row.get("silent")],
+        label=str(diagnosis.get("label") or ""),
     )
 
 
@@ -110,6 +112,9 @@ def _merged(rows: Sequence[Mapping[str, float]]) -> dict[int, dict[str, float]]:
 
 
 def _heard(row: Mapping[str, Any]) -> Heard:
-    figures = {key: value for key, value in row.items() if key not in ("step", "file", "speaker", "silent")}
-    speaker = row["speaker"] if isinstance(row["speaker"], str) else None
-    return Heard(int(row["step"]), str(row["file"]), speaker, figures)
+    about = ("step", "file", "speaker", "silent")
+    figures = {key: nan if value is None else value for key, value in row.items() if key not in about}
+    where = f"utterances.jsonl, step {row['step']}"
+    held(figures, dict.fromkeys(figures, (int, float)), where)
+    told = held(row, {"file": str, "speaker": (str, type(None))}, where)
+    return Heard(int(row["step"]), told["file"], told["speaker"], figures)

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from torch import Tensor
+
 from telucodec.audio.files import write
 from telucodec.audio.picture import compare
-from telucodec.records import Coded, Utterance
+from telucodec.records import Utterance
 from telucodec.training.context import Run
 
 
@@ -22,11 +24,11 @@ class Gallery:
         self.run, self.drawn, self.folder, self.sample_rate = run, drawn, run.folder, run.data.sample_rate
         self.targets_shown = False
 
-    def show(self, step: int, examples: Sequence[tuple[Utterance, Coded]]) -> None:
-        """Show what the codec made of some utterances at a step."""
+    def show(self, step: int, examples: Sequence[tuple[Utterance, Tensor]]) -> None:
+        """Show what the codec made of some utterances at a step, [1, 1, T] each."""
         writer = self.run.tensorboard.experiment
-        for number, (utterance, coded) in enumerate(examples):
-            target, audio = utterance.audio[0, 0], coded.audio[0, 0]
+        for number, (utterance, decoded) in enumerate(examples):
+            target, audio = utterance.audio[0, 0], decoded[0, 0]
             if not self.targets_shown:
                 writer.add_audio(f"utterance_{number}/target", target, step, self.sample_rate)
                 write(self.folder / "audio" / f"utterance_{number}_target.wav", target[None].numpy(), self.sample_rate)

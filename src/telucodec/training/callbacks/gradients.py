@@ -8,11 +8,13 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from telucodec import ranks
 from telucodec.diagnosis.gradient_findings import GradientFindings, Site
 from telucodec.diagnosis.gradient_picture import draw
 from telucodec.diagnosis.gradients import TermGradients
 from telucodec.diagnosis.probe import Subject
 from telucodec.errors import at_least
+from telucodec.training.compiled import as_written
 from telucodec.training.context import Run
 from telucodec.training.module import CodecTraining
 
@@ -20,8 +22,9 @@ from telucodec.training.module import CodecTraining
 class Gradients(Callback):
     """Logs each term's gradient every `every` steps, after the update, and draws the newest.
 
-    The terms are those of the step just made, on its first micro-batch, with the codec as it is after it. What a probe
-    cost is logged beside it: `gradient/seconds`, and all of them over the time since the start, `gradient/cost`.
+    The terms are those of the step just made, on its first micro-batch, or those of all processes, with the codec as it
+    is after it. What a probe cost is logged beside it: `gradient/seconds`, and all of them over the time since the
+    start, `gradient/cost`.
 
     Args:
         every: steps between probes, >= 1.
@@ -42,7 +45,7 @@ class Gradients(Callback):
     ) -> None:
         assert isinstance(pl_module, CodecTraining)
         step = trainer.global_step
-        if step % self.every:
+        if step % self.every or not pl_module.figures:  # or the step was left out
             return
         if pl_module.device.type == "cuda":
             torch.cuda.synchronize()  # the step's own work is not the probe's
@@ -57,7 +60,8 @@ class Gradients(Callback):
                 markup=False,
             )
             return
-        self.run.show("why/gradients", draw(findings), step, "gradients")
+        if ranks.own() == 0:
+            self.run.show("why/gradients", draw(findings), step, "gradients")
         seconds = time.monotonic() - start
         self.spent += seconds
         cost = {"gradient/seconds": seconds, "gradient/cost": self.spent / (time.monotonic() - self.began)}
@@ -68,5 +72,5 @@ class Gradients(Callback):
         part = audio.chunk(module.accumulate)[0]
         subject = Subject(module.index, module.codec, module.adversary, module.terms, module.combine, part, part)
         scaler = getattr(trainer.precision_plugin, "scaler", None)
-        with trainer.precision_plugin.train_step_context():
+        with as_written(module), trainer.precision_plugin.train_step_context():
             return self.probe.measure(subject, len(part) / len(audio), 1.0 if scaler is None else scaler.get_scale())

@@ -61,6 +61,7 @@ class Restarts(Callback):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         step, figures = trainer.global_step, dict[str, float]()
+        self.cohorts = {then: cohorts for then, cohorts in self.cohorts.items() if self._knows(cohorts)}
         if self.books and step % self.every == 0:
             figures |= self._count(step)
             self.cohorts[step] = {k: _cohort(book, self.before[k]) for k, book in self.books.items()}
@@ -96,10 +97,15 @@ class Restarts(Callback):
 
     def _count(self, step: int) -> dict[str, float]:
         """Codewords moved since the last report, per step."""
-        moved = torch.stack([(book.moves - self.reported[k]).sum() for k, book in self.books.items()]).tolist()
+        since = [(book.moves - self.reported[k]).clamp(min=0).sum() for k, book in self.books.items()]
+        moved = torch.stack(since).tolist()
         steps = step - self.reported_at
         self.reported, self.reported_at = {k: book.moves.clone() for k, book in self.books.items()}, step
         return {f"codebook/{k}/restarts": n / steps for k, n in zip(self.books, moved, strict=True)}
+
+    def _knows(self, cohorts: dict[int, Cohort]) -> bool:
+        """Whether the codebooks have not been put back to before they moved these."""
+        return all(self.books[k].updates >= cohort["updates"] for k, cohort in cohorts.items())
 
     def _ask(self, cohorts: dict[int, Cohort], after: int) -> dict[str, float]:
         """The share that survived, by codebook and of all; none where none was moved."""
