@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+import quickly
 from telucodec.audio.files import write
 from telucodec.build import build
 from telucodec.cli.compose import compose_config
 
 ROOT = Path(__file__).parents[1]
+quickly.switch(on=True)
 TOY = (
     "encoder.strides=[4,2]",
     "encoder.channels=[4,8]",

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+import quickly
 from conftest import ROOT, config, toy_module, voices
 from telucodec.build import build, check
+from telucodec.cli import compose
 
 OF_SWEEPS = {"launcher", "sweeper"}  # of conf/sweep.yaml: tests/cli/test_sweep_command.py reads them
 GROUPS = sorted({path.name for path in (ROOT / "conf").iterdir() if path.is_dir()} - OF_SWEEPS)
@@ -111,3 +113,18 @@ def test_no_two_members_of_a_group_are_the_same():
     for group in GROUPS:
         texts = [p.read_text() for p in (ROOT / "conf" / group).glob("*.yaml")]
         assert len(set(texts)) == len(texts), group
+
+
+@pytest.mark.parametrize(
+    "choices", [["experiment=dac_16k", "ablation=[tanh]"], ["quantizer=mimi", "loss=[l1,distillation]"]]
+)
+def test_composing_quickly_is_composing_as_hydra_does(choices):
+    found = []
+    try:
+        for on in (True, False):
+            quickly.switch(on)
+            compose._chosen.cache_clear()
+            found.append(compose.compose_config(choices, None))
+    finally:
+        quickly.switch(on=True)
+    assert found[0] == found[1]
