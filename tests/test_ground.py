@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from telucodec.disk import holding, is_held, remove_partial, replacing, write_text
-from telucodec.errors import InputError, above, at_least, inside
+from telucodec.errors import BusyError, InputError, above, at_least, inside
 from telucodec.precision import in_float32
 
 
@@ -63,9 +63,12 @@ def test_a_lock_is_held_by_one_and_free_afterwards(tmp_path):
     assert not is_held(path)
     with holding(path):
         assert is_held(path)
-        with pytest.raises(InputError, match="another process"), holding(path):
+        with pytest.raises(BusyError, match="another process"), holding(path):
             pass
     assert not is_held(path)
+    path.write_text("kept")
+    with holding(path):
+        assert path.read_text() == "kept", "a lock is never emptied"
 
 
 def test_a_process_that_was_forked_does_not_hold_its_parents_lock(tmp_path):

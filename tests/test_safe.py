@@ -1,25 +1,37 @@
 """What a stranger may have put into a checkpoint, a codec, a record or a manifest runs no code and breaks nothing."""
 
 import json
+import os
 from copy import deepcopy
 from dataclasses import asdict
+from importlib import import_module
+from inspect import isclass
+from pkgutil import walk_packages
 
 import pytest
 import torch
 import yaml
+from rich.console import Console
 from safetensors.torch import load_file, save_file
 
-from conftest import config
-from hostile import CHECKPOINT, COMMAND, ENTRY, MARK, clean, everything, evil_checkpoints
-from telucodec.build import build
+from conftest import config, voices
+from hostile import CHECKPOINT, COMMAND, ENTRY, MARK, clean, everything, evil_checkpoints, tree
+from telucodec.audio.files import write
+from telucodec.build import ROOMS, build, check
+from telucodec.cli.diagnose import _parts
+from telucodec.cli.main import main
+from telucodec.cli.make import _over
 from telucodec.data.journal import Journal
 from telucodec.data.manifest import check_files, read_manifest
+from telucodec.disk import holding, is_held
 from telucodec.errors import InputError
 from telucodec.models.codec import Codec
 from telucodec.models.pretrained import load_pretrained
 from telucodec.models.stored import CONFIG, WEIGHTS, load_codec, read_config
 from telucodec.reading import DEEPEST, MOST, from_json, held, read_json, read_text, read_yaml
 from telucodec.training.checkpoint import newest_checkpoint, read_checkpoint
+from telucodec.training.record import RunRecord
+from telucodec.training.resume import remove_remains, resume_from, run_to_continue
 
 BOOK = ("quantizer", "codebook")
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -64,7 +76,12 @@ def test_a_checkpoint_that_would_run_a_command_is_refused_unrun(tmp_path, name, 
         ("{a: " * 200_000, f"more than {DEEPEST} deep"),
         pytest.param(f"!!python/object/apply:os.system ['{COMMAND}']", "could not determine a constructor", id="apply"),
         pytest.param(f"!!python/object/new:os.system ['{COMMAND}']", "could not determine a constructor", id="new"),
-        ("version: " + "1" * 5000, "Exceeds the limit"),
+        ("version: " + "1" * 5000, r"1111\.\.\. is no number of at most 19 digits"),
+        ("version: 0x" + "f" * 5000, r"ffff\.\.\. is no number of at most 19 digits"),
+        ("version: -0b" + "1" * 20000, "is no number of at most 19 digits"),
+        ("version: 0" + "7" * 20000, "is no number of at most 19 digits"),
+        ("version: 1" + ":59" * 20000, "is no number of at most 19 digits"),
+        ("version: !!int '" + "1" * 30 + "'", "is no number of at most 19 digits"),
         ("a: 2001-99-99", "month must be in"),
         ("!!timestamp foo", "is no YAML"),
         ("!!int ''", "is no YAML"),
@@ -80,6 +97,8 @@ def test_hostile_yaml_is_a_message(tmp_path, text, why):
 
 
 def test_yaml_may_repeat_itself_within_reason(tmp_path):
+    (tmp_path / "b.yaml").write_text(f"a: '{'1' * 64}'\nb: {'f' * 64}\nc: {2**63 - 1}\nd: 0x{'f' * 16}")
+    assert read_yaml(tmp_path / "b.yaml") == {"a": "1" * 64, "b": "f" * 64, "c": 2**63 - 1, "d": 2**64 - 1}
     (tmp_path / "a.yaml").write_text("base: &base {a: 1}\nother: {<<: *base, b: &two 2}\nlast: [*two, *base]")
     assert read_yaml(tmp_path / "a.yaml") == {"base": {"a": 1}, "other": {"a": 1, "b": 2}, "last": [2, {"a": 1}]}
 
@@ -92,8 +111,6 @@ def test_hostile_json_is_a_message(tmp_path, text):
 
 
 def test_only_regular_files_are_read(tmp_path):
-    import os
-
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe", "/dev/zero", "/dev/null"):
         with pytest.raises(InputError, match=r"is no file of at most 256 MiB|Is a directory"):
@@ -138,6 +155,9 @@ def test_numbers_that_no_memory_holds_are_held_against_the_weights_first(stored)
         ((*BOOK, "codebook_size"), 10**18, "codec"),
         (("encoder", "dim"), 10**9, "by its configuration|must be alike"),
         (("sample_rate",), 10**12, "sample_rate must be <= 1000000"),
+        (("encoder", "dilations", 0), [10**9], "dilations must be <= 65536"),
+        (("encoder", "dilations", 0), [0], "dilations must be >= 1"),
+        (("decoder", "dilations", 0), [-3], "dilations must be >= 1"),
     ):
         evil = deepcopy(whole)
         node = evil["training"]["codec"]
@@ -168,6 +188,92 @@ def test_nothing_in_a_configuration_is_resolved_or_passed_by_the_way():
     for node in (None, 3, "torch.optim.AdamW", [scale]):
         with pytest.raises(InputError, match="must be a mapping with a _target_"):
             build(node, "scale")
+
+
+@pytest.mark.parametrize("change", [{"n_fft": 10**6}, {"n_mels": 10**6}])
+def test_a_metric_that_no_memory_holds_is_refused(change):
+    node = {"_target_": "telucodec.metrics.spectral.MelDistance", "n_fft": 512, "n_mels": 20, "floor": 1e-5}
+    build(node, "metric")
+    with pytest.raises(InputError, match=r"metric: n_\w+ must be <= "):
+        build(node | change, "metric")
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_class_of_a_room_can_be_named_in_a_configuration_and_is_held_or_refused(room):
+    place = import_module(f"telucodec.{room}")
+    names = [module.name for module in walk_packages(place.__path__, f"telucodec.{room}.")]
+    found = [(name, key) for name in names for key, value in vars(import_module(name)).items() if isclass(value)]
+    assert len(found) > 3
+    for name, key in found:
+        node = {"_target_": f"{name}.{key}"}
+        clean(lambda node=node: check(node, "x"), lambda node=node: check(node | {"_partial_": True}, "x"))
+    with pytest.raises(InputError, match=r"Findings' is nothing that a configuration describes"):
+        check({"_target_": "telucodec.diagnosis.probe.Findings"}, "x")
+
+
+@pytest.mark.parametrize("name", [".job.lock", ".lock", "incidents.jsonl", "checkpoints", "audio", "tensorboard"])
+def test_a_link_in_a_run_folder_empties_and_fills_nothing_elsewhere(tmp_path, name):
+    run, precious = tmp_path / "run", tmp_path / "precious"
+    run.mkdir()
+    precious.mkdir()
+    (precious / ".a.1.partial").write_text("kept")
+    before = tree(precious)
+    (run / name).symlink_to(precious / ".a.1.partial" if "." in name else precious)
+    writes = {"incidents.jsonl": lambda: RunRecord(run, 0).tell({"step": 1})}
+    writes |= dict.fromkeys((".lock", ".job.lock"), lambda: holding(run / name).__enter__())
+    with pytest.raises(InputError, match=rf"run/{name}: is a link"):
+        writes.get(name, lambda: remove_remains(run))()
+    assert tree(precious) == before
+
+
+def test_a_command_writes_through_no_link(whole, tmp_path, capsys):
+    for name in (CONFIG, WEIGHTS, "job.json"):
+        (tmp_path / name).write_bytes((whole / name).read_bytes())
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / ".job.lock").symlink_to(tmp_path / "precious")
+    assert main(["train", "--job", str(tmp_path)]) == 2
+    assert ".job.lock: is a link" in " ".join(capsys.readouterr().err.split())
+    (tmp_path / "evaluation").symlink_to(tmp_path)
+    for number in range(4):
+        write(tmp_path / "sounds" / f"{number}.wav", voices(number, 0.5), 16000)
+    assert main(["evaluate", str(tmp_path), "--data", str(tmp_path / "sounds")]) == 2
+    assert "evaluation: is a link" in " ".join(capsys.readouterr().err.split())
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_text_that_looks_like_markup_is_shown_as_it_is(tmp_path, capsys):
+    """A folder called [ with one called bold] in it makes a path that ends a style which never began."""
+    folder = everything(tmp_path / "[" / "bold]")
+    (folder / CHECKPOINT).write_bytes(b"x")
+    console, asked = Console(width=500), read_config(folder) | {"resume": str(folder)}
+    assert _over(folder, console) == 0
+    with pytest.raises(InputError, match="no checkpoint of it can be read"):
+        resume_from(folder, asked, console)
+    (folder / CHECKPOINT).unlink()
+    assert resume_from(folder, asked, console) is None
+    assert run_to_continue(folder, asked | {"resume": "auto"}, console) is None
+    told = capsys.readouterr().out
+    assert [f"{folder}: is finished" in told, f"skipped: {folder}" in told] == [True, True]
+    assert [f"{folder}: has no checkpoint" in told, f"under {folder};" in told] == [True, True]
+    other = everything(tmp_path / "other")
+    (other / CONFIG).write_text(yaml.safe_dump(read_config(other) | {"[/a]": "[red]b"}))
+    assert main(["diff", str(folder), str(other)]) == 0
+    _parts(console, "by loudness", {"val/[red]/rho": 1.0}, "val/")
+    told = capsys.readouterr().out
+    assert ["[/a]" in told, "[red]b" in told, "[red] " in told] == [True] * 3
+
+
+def test_a_pipe_is_waited_for_by_no_reader(stored):
+    (stored / WEIGHTS).unlink()
+    for name in (WEIGHTS, ".lock"):
+        os.mkfifo(stored / name)
+    assert not is_held(stored / ".lock")
+    codec = build(config()["training"]["codec"], "codec")
+    for read in (lambda: load_codec(stored), lambda: load_pretrained(codec, stored)):
+        with pytest.raises(InputError, match=r"codec\.safetensors: is no file"):
+            read()
+    with pytest.raises(InputError, match=r"\.lock: is no file"), holding(stored / ".lock"):
+        pass
 
 
 def line(**changes):
@@ -205,8 +311,6 @@ def test_a_manifest_that_cannot_be_true_is_refused(tmp_path, changes, why):
 
 
 def test_whole_paths_and_links_are_followed_and_only_files_are_files(tmp_path):
-    import os
-
     (tmp_path / "a.flac").write_bytes(b"x" * 40000)
     (tmp_path / "link.flac").symlink_to(tmp_path / "a.flac")
     os.mkfifo(tmp_path / "pipe.flac")

@@ -5,8 +5,11 @@ The examples are the same at every run.
 
 import json
 from copy import deepcopy
+from io import BytesIO
+from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,19 +112,29 @@ def flipped_and_cut(name, limits):
     return test
 
 
+def packed(node):
+    content = BytesIO()
+    torch.save(node, content)
+    return content.getvalue()
+
+
 def rewritten(name, limits):
-    load, dump = (yaml.safe_load, yaml.safe_dump) if name.endswith(".yaml") else (json.loads, json.dumps)
+    load, dump = {
+        ".yaml": (yaml.safe_load, lambda node: yaml.safe_dump(node).encode()),
+        ".json": (json.loads, lambda node: json.dumps(node).encode()),
+        ".ckpt": (lambda content: torch.load(BytesIO(content), weights_only=True), packed),
+    }[Path(name).suffix]
 
     @limits
     @given(changes=CHANGES)
     def test(changes, home, codec):
-        hurt(home, codec, name, dump(changed(load((home / name).read_text()), changes)).encode())
+        hurt(home, codec, name, dump(changed(load((home / name).read_bytes()), changes)))
 
     return test
 
 
 BYTES = (CHECKPOINT, WEIGHTS, CONFIG, "metrics.jsonl", "utterances.jsonl", "run.json", "data.jsonl", "job.json")
-TREES = (CONFIG, "run.json", "summary.json", "job.json", "study.yaml", "collected.yaml", "config.json")
+TREES = (CONFIG, "run.json", "summary.json", "job.json", "study.yaml", "collected.yaml", "config.json", CHECKPOINT)
 
 
 @pytest.mark.parametrize("name", BYTES)
@@ -200,7 +213,7 @@ def test_commands_on_a_damaged_run_end_with_a_message(train, tmp_path, capsys):
         ["evaluate", run], ["diagnose", run], ["compare", run, run], ["reconstruct", run, source, run / "out.wav"],
         ["data", "info", run / "data.jsonl"], ["train", f"resume={run}", "max_steps=3"],
     )  # fmt: skip
-    files = (CONFIG, WEIGHTS, "metrics.jsonl", "utterances.jsonl", "run.json", "summary.json", "data.jsonl")
+    files = (CONFIG, WEIGHTS, "metrics.jsonl", "utterances.jsonl", "run.json", "summary.json", "data.jsonl", CHECKPOINT)
     kept = tree(run)
 
     @MANY

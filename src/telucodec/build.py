@@ -119,12 +119,20 @@ def _check_call(node: Mapping[str, Any], path: str) -> None:
     missing = [name for name in required if name not in node]
     if missing and not node.get(PARTIAL):
         raise InputError(f"{path}: {node[TARGET]} needs {', '.join(missing)}. Give {path}.{missing[0]} a value.")
-    hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    hints = _hints(target, path)
     for key in given:
         if key in hints and not _has_target(node[key]):
             _check_value(node[key], hints[key], f"{path}.{key}")
         elif key in hints:
             _check_part(node[key], hints[key], f"{path}.{key}")
+
+
+def _hints(target: Any, path: str) -> dict[str, Any]:
+    try:
+        return get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    except NameError:  # a record of results, whose kinds are known to type checkers alone
+        name = f"{target.__module__}.{target.__qualname__}"
+        raise InputError(f"{path}: the target '{name}' is nothing that a configuration describes.") from None
 
 
 def _check_part(node: Any, hint: Any, path: str) -> None:

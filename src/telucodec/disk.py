@@ -3,12 +3,13 @@
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from telucodec.errors import InputError
+from telucodec.errors import BusyError, InputError
 
 PARTIAL = ".partial"  # how the names of files end that are being written
 _held: set[TextIO] = set()  # lock files of this process
@@ -69,6 +70,38 @@ def _umask() -> int:
     return mask
 
 
+def opened(path: Path, flags: int = 0) -> int:
+    """A descriptor to read and write a file that is ours; it is made if it is missing, and never emptied.
+
+    A folder may come from elsewhere: a link in it would lead to a file that is not ours, a pipe would wait for ever.
+
+    Args:
+        path: of the file.
+        flags: more of those of os.open.
+
+    Raises:
+        InputError: a link, or something else that is no file, stands there.
+        OSError: it cannot be opened.
+    """
+    no_links(path.parent, [path.name])
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | flags, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InputError(f"{path}: is no file. Remove it.")
+    return descriptor
+
+
+def no_links(folder: Path, names: Iterable[str]) -> None:
+    """Refuse links in the place of files and folders that are to be written.
+
+    Raises:
+        InputError: the first of them.
+    """
+    for path in (folder / name for name in names):
+        if path.is_symlink():
+            raise InputError(f"{path}: is a link, and what is written there would land elsewhere. Remove it.")
+
+
 @contextmanager
 def holding(path: Path) -> Iterator[None]:
     """Hold a lock file while the block runs; it is free again when this process ends, however it ends.
@@ -76,14 +109,19 @@ def holding(path: Path) -> Iterator[None]:
     Processes that are forked from this one do not hold it: one that outlives it would keep the next one waiting.
 
     Raises:
-        InputError: another process holds it; the message names the folder.
+        BusyError: another process holds it; the message names the folder.
+        InputError: it cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = opened(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}). Choose another folder.") from None
+    with open(descriptor, "r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise InputError(f"{path.parent}: another process is at work here. Wait for it, or stop it.") from None
+            raise BusyError(f"{path.parent}: another process is at work here. Wait for it, or stop it.") from None
         _held.add(file)
         try:
             yield
@@ -104,7 +142,7 @@ os.register_at_fork(after_in_child=_let_go)
 def is_held(path: Path) -> bool:
     """Whether another process holds a lock file."""
     try:
-        with path.open() as file:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a pipe would wait for its other end
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False

@@ -15,6 +15,10 @@ class DivergedError(InputError):
     """A run's losses are not finite any more: its configuration is a finding, and repeating it finds the same."""
 
 
+class BusyError(InputError):
+    """Another process holds what is wanted: it may be free later."""
+
+
 class LostError(InputError):
     """This process cannot go on because another one of its run did not; that one says why."""
 

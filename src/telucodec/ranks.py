@@ -4,17 +4,21 @@ Whatever is decided by what one process sees (a signal, a loss that is not finit
 process that leaves the step alone hangs the others.
 """
 
+import hashlib
+import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from telucodec.errors import LostError
+from telucodec.errors import DivergedError, InputError, LostError
 
 T = TypeVar("T")
+MOMENT = timedelta(seconds=3)  # that a process with an error looks whether the first has it too
 _apart = False  # whether this process does something that the others take no part in
 
 
@@ -61,6 +65,11 @@ def anywhere(flag: bool) -> bool:
     told = torch.tensor(float(flag), device=_device())
     dist.all_reduce(told, op=dist.ReduceOp.MAX)
     return bool(told)
+
+
+def meet() -> None:
+    """Wait until all processes are here."""
+    anywhere(False)
 
 
 def mean(values: Tensor) -> Tensor:
@@ -151,24 +160,59 @@ def by_first(act: Callable[[], T]) -> T:
 
 
 def in_turn(act: Callable[[], T]) -> T:
-    """What a function gives in each process, called in the first before the others: what it makes is there for them.
+    """What a function gives in each process; what it makes in one is there for those that come after.
+
+    First comes the first of all, then the first of each other machine, then the rest.
 
     Raises:
-        LostError: it raised in another process, with the message from there. What it raised here is raised as it is.
+        LostError: it raised in another process, with the message from there. What it raised here is raised as it is,
+            unless a process before this one says the same.
     """
-    for number in range(2 if together() else 1):
+    hosts = gathered(platform.node())
+    turns = [0 if rank == 0 else 1 if hosts.index(host) == rank else 2 for rank, host in enumerate(hosts)]
+    for turn in sorted(set(turns)):
         error: Exception | None = None
-        if min(own(), 1) == number:
+        if turns[own()] == turn:
             try:
                 found = act()
             except Exception as raised:
                 error = raised
-        messages = [message for message in gathered(None if error is None else str(error)) if message is not None]
-        if error is not None:
+        messages = gathered(None if error is None else str(error))
+        if error is not None and str(error) not in messages[: own()]:
             raise error
-        if messages:
-            raise LostError(messages[0])
+        if wrong := [message for message in messages if message is not None]:
+            raise LostError(wrong[0])
     return found
+
+
+@contextmanager
+def told_once() -> Iterator[None]:
+    """While it lasts, an `InputError` that the first process has too is a `LostError` in the others.
+
+    They do not have to meet for it, for most errors are those of one: each looks for a moment whether it is so.
+    """
+    try:
+        yield
+    except (DivergedError, LostError):  # all know
+        raise
+    except InputError as error:
+        if together() and _first_says(str(error)):
+            raise LostError(str(error)) from None
+        raise
+
+
+def _first_says(words: str) -> bool:
+    from torch.distributed.distributed_c10d import _get_default_store
+
+    store, key = _get_default_store(), f"telucodec/said/{hashlib.sha256(words.encode()).hexdigest()}"
+    if own() == 0:
+        store.set(key, "")
+        return False
+    try:
+        store.wait([key], MOMENT)
+    except RuntimeError:  # it did not come, or the first process is gone
+        return False
+    return True
 
 
 class _Shared(torch.autograd.Function):

@@ -18,8 +18,11 @@ from telucodec.errors import InputError
 
 LARGEST = 1 << 28  # bytes of a file
 DEEPEST = 100  # containers inside each other: a configuration has about a dozen
+DIGITS = 19  # of a whole number: as many as 64 bits have
+WHOLE = "tag:yaml.org,2002:int"  # what YAML calls one
 MOST = 1 << 20  # values in a YAML file, those that aliases repeat counted again
 LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is ten times as fast
+DENSEST = 8192  # samples that FLAC can put into one byte: a frame of 65535 equal ones is 14 bytes long
 CURE = "Restore it, or make it again."
 Kinds = Mapping[str, type | tuple[type, ...]]
 
@@ -111,6 +114,26 @@ def read_text(path: Path, cure: str = CURE) -> str:
     return text
 
 
+def holdable(samples: int, size: int) -> bool:
+    """Whether a file of so many bytes can hold so many samples of a channel, in any format.
+
+    >>> holdable(16000, 100), holdable(1 << 36, 1 << 20)
+    (True, False)
+    """
+    return samples <= DENSEST * (size + 64)
+
+
+def regular(path: Path, cure: str = CURE) -> Path:
+    """The path of a file that others are to open, which would wait at a pipe for its other end; or of none.
+
+    Raises:
+        InputError: something that is no file stands there; the message names it.
+    """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: is no file. {cure}")
+    return path
+
+
 def held(node: Any, kinds: Kinds, where: str) -> dict[str, Any]:
     """A mapping whose values are of certain kinds; it may hold more. A boolean is no number.
 
@@ -132,9 +155,13 @@ def held(node: Any, kinds: Kinds, where: str) -> dict[str, Any]:
 
 
 def _whole(digits: str) -> int:
-    if len(digits.lstrip("-")) > 19:
-        raise ValueError(f"{digits[:20]}... is no number of at most 19 digits")
+    _check_digits(digits)
     return int(digits)
+
+
+def _check_digits(digits: str) -> None:
+    if len(digits.lstrip("+-")) > DIGITS:
+        raise ValueError(f"{digits[:20]}... is no number of at most {DIGITS} digits")
 
 
 def _children(node: Any) -> Iterator[Any]:
@@ -172,6 +199,14 @@ def _take(event: yaml.Event, around: "list[_Node]", known: "dict[str, _Node]") -
         around[-1].add(known.get(str(event.anchor), _Node(None)))
     elif isinstance(event, yaml.ScalarEvent):
         around[-1].values += 1
+        if len(event.value) > DIGITS and _is_whole(event):
+            _check_digits(event.value)
+
+
+def _is_whole(event: yaml.ScalarEvent) -> bool:
+    """Whether YAML makes a whole number of a scalar: decimal, hexadecimal, octal, binary or of base 60."""
+    likely = LOADER.yaml_implicit_resolvers.get(event.value[:1], []) if event.implicit[0] else []
+    return event.tag == WHOLE or any(tag == WHOLE and pattern.match(event.value) for tag, pattern in likely)
 
 
 @dataclass

@@ -18,6 +18,7 @@ class Broken(NamedTuple):
 
     file: str
     why: str  # a sentence that names the file and the cure
+    silent: bool = False  # the last of all tries: nothing could be read for this place, and it is silent
 
 
 class Batch(NamedTuple):

@@ -77,6 +77,18 @@ def test_what_cannot_be_read_is_named_with_the_cure(tmp_path, noise):
             function(tmp_path / "cut.flac")
 
 
+@pytest.mark.parametrize("bit", [29, 33, 35])
+def test_a_header_that_claims_more_than_its_file_can_hold_is_refused_before_memory_is_taken(tmp_path, noise, bit):
+    path = make(tmp_path, "flac", noise)
+    flipped = bytearray(path.read_bytes())
+    assert int.from_bytes(flipped[21:26], "big") & (1 << 36) - 1 == len(noise)  # the last 36 bits of FLAC's rate field
+    flipped[25 - bit // 8] ^= 1 << bit % 8
+    path.write_bytes(flipped[:4000])
+    for function in (read, probe):
+        with pytest.raises(InputError, match=rf"a\.flac: .*claims {24000 + (1 << bit)} samples, more than 4000 bytes"):
+            function(path)
+
+
 def test_sixteen_bits_survive_decoding_and_writing(tmp_path):
     every = np.arange(-32768, 32768, dtype=np.int16)
     soundfile.write(tmp_path / "all.wav", every, 16000)

@@ -75,6 +75,63 @@ def test_packages_of_two_releases_are_told(monkeypatch):
     assert found.found == "torch 2.11.0+cu130 and torchaudio 2.11.0+cpu are not a pair"
 
 
+def with_gpus(monkeypatch, capability, archs, product=1.0, **version):
+    """A torch that sees two GPUs of one kind; a product that is an error is raised."""
+
+    def ones(*shape, device):
+        if isinstance(product, Exception):
+            raise product
+        return torch.full(shape, product)
+
+    cuda = SimpleNamespace(
+        is_available=lambda: True, device_count=lambda: 2, get_arch_list=lambda: archs,
+        get_device_capability=lambda number: capability, get_device_name=lambda number: "Some GPU",
+        mem_get_info=lambda number: (4 * GIB, 8 * GIB),
+    )  # fmt: skip
+    library = SimpleNamespace(
+        cuda=cuda, ones=ones, version=SimpleNamespace(**{"cuda": "13.0", "hip": None} | version),
+        _C=SimpleNamespace(_cuda_getDriverVersion=lambda: 13000),
+        backends=SimpleNamespace(cudnn=SimpleNamespace(version=lambda: 9)),
+    )  # fmt: skip
+    monkeypatch.setattr(surroundings, "import_module", lambda name: library)
+    return {finding.what: finding for finding in surroundings.cuda()}
+
+
+@pytest.mark.parametrize(
+    ("capability", "archs", "good"),
+    [
+        ((8, 6), ["sm_80", "sm_90"], True),
+        ((8, 0), ["sm_86", "sm_90"], False),
+        ((6, 1), ["sm_75", "sm_80", "compute_90"], False),
+        ((12, 0), ["sm_80", "compute_90"], True),
+        ((9, 0), ["gfx90a"], True),
+        ((9, 0), ["sm_80", "sm_90a"], True),
+        ((9, 0), [], True),
+    ],
+)
+def test_a_gpu_is_held_against_what_torch_was_built_for(monkeypatch, capability, archs, good):
+    found = with_gpus(monkeypatch, capability, archs)
+    assert [found[f"GPU {number}"].verdict for number in (0, 1)] == (["good"] * 2 if good else ["bad", "note"])
+    if good:
+        assert found["GPU 0"].found.startswith("Some GPU, 4.0 of 8.0 GiB free, capability")
+    else:
+        assert found["GPU 0"].found.endswith("cannot compute (this torch is not built for it)")
+        assert "CUDA_VISIBLE_DEVICES" in found["GPU 0"].cure
+
+
+def test_a_gpu_that_fails_at_one_product_is_bad_where_auto_would_take_it(monkeypatch):
+    found = with_gpus(monkeypatch, (9, 0), ["sm_90"], RuntimeError("CUDA error:\nno kernel image is available"))
+    assert found["GPU 0"].verdict == "bad"
+    assert found["GPU 0"].found == "Some GPU, capability 9.0, cannot compute (CUDA error: no kernel image is available)"
+    assert with_gpus(monkeypatch, (9, 0), ["sm_90"], 2.0)["GPU 0"].verdict == "bad", "1 x 1 is not 4"
+
+
+def test_a_torch_for_rocm_is_not_called_one_for_the_cpu(monkeypatch):
+    found = with_gpus(monkeypatch, (9, 4), ["gfx942"], cuda=None, hip="6.4")
+    assert found["CUDA"].found == "torch is built for ROCm 6.4"
+    assert found["GPU 0"].verdict == "good"
+
+
 def test_a_requirement_that_is_not_met_is_named(monkeypatch):
     asked = ["numpy>=999", "rich>=1", "surely-not-there>=2", "optuna>=999; extra == 'search'"]
     monkeypatch.setattr(surroundings, "requires", lambda name: asked)

@@ -8,17 +8,23 @@ import pytest
 import soundfile
 import torch
 from rich.console import Console
+from test_crops import folder_source, prepared, speech
 from torch.utils.data import DataLoader
 
-from telucodec.audio.files import read
+from conftest import voices
+from telucodec.audio.files import read, write
+from telucodec.data.continued import damaged
 from telucodec.data.folder import index_folder
 from telucodec.data.level import AsRecorded
+from telucodec.data.manifest import read_manifest
 from telucodec.data.sampler import CropOrder, EndlessBatches
 from telucodec.data.segments import TRIES, Segments, collate
+from telucodec.data.source import FromManifest
 from telucodec.errors import InputError
 from telucodec.records import Batch, Broken
 from telucodec.training.callbacks.broken import BrokenFiles
 from telucodec.training.callbacks.logging import Logging
+from telucodec.training.resume import DATA, bind_data
 
 CROP = 1600
 
@@ -100,7 +106,7 @@ def test_where_nothing_can_be_read_there_is_silence_after_so_many_tries(speech_f
     item = data[0]
     assert item.audio.shape == (1, CROP)
     assert not item.audio.any()
-    assert len(item.broken) == TRIES
+    assert [each.silent for each in item.broken] == [False] * (TRIES - 1) + [True]
     assert item.file == str(data.manifest.locate(data.entries[data.order(0).entry]))
 
 
@@ -122,9 +128,10 @@ def watch(rate, grace, batch_size=4):
     return BrokenFiles(rate=rate, grace=grace, run=run), run.record
 
 
-def step(callback, record, number, *files):
+def step(callback, record, number, *files, silent=""):
     trainer = SimpleNamespace(global_step=number, loggers=[record])
-    batch = Batch(torch.zeros(4, 1, 8), ("",) * 4, tuple(Broken(file, f"{file}: gone.") for file in files))
+    broken = tuple(Broken(file, f"{file}: gone.", file == silent) for file in files)
+    batch = Batch(torch.zeros(4, 1, 8), ("",) * 4, broken)
     callback.on_train_batch_end(trainer, None, None, batch, 0)
 
 
@@ -150,10 +157,11 @@ def test_more_than_the_rate_end_the_run_once_there_are_a_few():
 
 
 def test_a_disk_that_is_gone_ends_the_run_whatever_the_rate():
+    """Told by a place that stays silent, and not by how many crops of all places were broken."""
     callback, record = watch(0.9, 10**6)
-    step(callback, record, 10**6, *"abcdefghijklmnopqrs")
-    with pytest.raises(InputError, match="20 files"):
-        step(callback, record, 10**6, *"abcdefghijklmnopqrst")
+    step(callback, record, 10**6, *"abcdefghijklmnopqrstuvwxyz")
+    with pytest.raises(InputError, match=r"^20 training crops in a row .* for one place in step 1000001: .*last: c: g"):
+        step(callback, record, 10**6 + 1, *"abcd", silent="c")
 
 
 @pytest.mark.parametrize(("values", "message"), [((1.0, 1), r"rate must be in \[0, 1\)"), ((0.1, -1), "grace must be")])
@@ -198,3 +206,82 @@ def test_a_run_with_too_many_ends(train, vanishing, capsys):
     assert code == 2
     assert "training crops could not be read by step" in " ".join(capsys.readouterr().err.split())
     assert json.loads((run / "run.json").read_text())["status"] == "failed"
+
+
+def begun(speech_folder, tmp_path, kind):
+    """A run's source, its list of utterances and what it has to train on."""
+    source = folder_source(speech_folder)
+    if kind == "manifest":
+        source = FromManifest(manifest=str(prepared(speech_folder, tmp_path)[0]))
+    bind_data(tmp_path, speech(source).prepare())
+    return source, tmp_path / DATA, read_manifest(tmp_path / DATA)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("kind", ["folder", "manifest"])
+def test_a_resume_keeps_the_list_of_a_run_whose_training_file_broke(speech_folder, tmp_path, kind, damage):
+    source, kept, before = begun(speech_folder, tmp_path, kind)
+    file = before.locate(before.split("train")[1])
+    DAMAGE[damage](file)
+    data = speech(source)
+    found = data.prepare(kept)
+    assert [str(found.locate(entry)) for entry in found.entries] == [entry.path for entry in before.entries]
+    assert bind_data(tmp_path, found)["utterances"] == 12
+    heard = data.utterances("train")
+    with pytest.raises(InputError, match=file.name):
+        _ = heard[1]
+    assert torch.equal(heard.readable(1).audio, heard[2].audio)
+    assert data.crops("train", 99).shape == (len(heard), 1, 1600)
+    if (kind, damage) == ("manifest", "deleted"):
+        with pytest.raises(InputError, match="missing"):
+            speech(source).prepare()
+
+
+@pytest.mark.parametrize(("kind", "message"), [("folder", "not what they were"), ("manifest", "changed|missing")])
+@pytest.mark.parametrize("what", ["longer", "shorter", "no valid", "cut test"])
+def test_a_resume_refuses_other_recordings_and_all_that_touches_figures(speech_folder, tmp_path, kind, message, what):
+    source, kept, before = begun(speech_folder, tmp_path, kind)
+    before.locate(before.split("train")[0]).unlink()  # which alone it would go on without
+    if what == "no valid":
+        before.locate(before.split("valid")[0]).unlink()
+    elif what == "cut test":
+        cut(before.locate(before.split("test")[0]))
+    else:
+        write(before.locate(before.split("train")[1]), voices(50, 2.0 if what == "longer" else 0.3), 16000)
+    with pytest.raises(InputError, match=message):
+        bind_data(tmp_path, speech(source).prepare(kept))
+
+
+def test_a_cut_wav_is_damaged_and_another_recording_is_not(tmp_path):
+    file = tmp_path / "a.wav"
+    write(file, voices(0, 0.5), 16000)
+    whole = file.read_bytes()
+    assert not damaged(file)
+    file.write_bytes(whole[: len(whole) // 2])
+    assert 0 < read(file)[0].shape[1] < 8000, "it can be read"
+    assert damaged(file)
+    write(file, voices(0, 0.25), 16000)
+    assert not damaged(file)
+    file.unlink()
+    assert damaged(file)
+
+
+def test_a_run_that_lost_a_training_file_is_resumed(train, capsys):
+    """The file of the first crop behind the stop."""
+    _, run = train("max_steps=2")
+    entries = read_manifest(run / DATA).split("train")
+    order = CropOrder([entry.samples for entry in entries], round(0.064 * 16000), seed=0)
+    file = run / entries[order(2 * 4).entry].path
+    file.unlink()
+    capsys.readouterr()
+    code, again = train("resume=must", "max_steps=3", "broken=refuse")
+    assert (code, again) == (2, run)
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"could not be read by step 3, more than callback.broken.rate 0 allows; 1 files, the last: {file}" in told
+    code, again = train("resume=must", "max_steps=3")
+    assert (code, again) == (0, run)
+    told = [json.loads(line) for line in (run / "incidents.jsonl").read_text().splitlines()]
+    assert [(row["step"], row["file"]) for row in told] == [(3, str(file))]
+    counts = [row["data/broken"] for row in rows(run) if "data/broken" in row]
+    assert counts[0] >= 1
+    assert json.loads((run / "summary.json").read_text())["steps"] == 3

@@ -1,4 +1,5 @@
 import pickle
+import signal
 
 import numpy as np
 import pytest
@@ -84,6 +85,16 @@ def test_loading_processes_may_be_spawned(speech_folder):
     audio = data[3].audio
     again = pickle.loads(pickle.dumps((data, collate, ignore_interrupt)))[0]
     assert torch.equal(again[3][0], audio)
+
+
+def test_loading_processes_leave_every_signal_that_asks_for_a_stop_to_the_training():
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        ignore_interrupt(0)
+        assert [signal.getsignal(number) for number in before] == [signal.SIG_IGN] * 3
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _console():

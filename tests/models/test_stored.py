@@ -1,12 +1,20 @@
+import json
+import re
+from zlib import crc32
+
 import pytest
 import torch
 import yaml
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch.testing import assert_close
 
 from conftest import config
 from telucodec.build import build
 from telucodec.errors import InputError
 from telucodec.metrics.evaluation import Evaluator
 from telucodec.models.assess import Assessment
+from telucodec.models.pretrained import load_pretrained
 from telucodec.models.stored import CONFIG, WEIGHTS, load_codec, save_codec
 from telucodec.records import Utterance
 
@@ -35,6 +43,46 @@ def test_damage_is_named(stored):
         load_codec(folder)
     (folder / WEIGHTS).unlink()
     with pytest.raises(InputError, match="has not saved a checkpoint yet"):
+        load_codec(folder)
+
+
+def changed(path, name, change):
+    """Write a stored codec anew with another tensor, as if the disk or a stranger had done it."""
+    with safe_open(str(path), "pt") as file:
+        told = file.metadata()
+    weights = load_file(str(path))
+    weights[name] = change(weights[name])
+    save_file(weights, str(path), told)
+
+
+def test_every_flipped_bit_of_a_tensor_is_named_by_its_checksum(stored):
+    codec, folder = stored
+    whole, start = (folder / WEIGHTS).read_bytes(), 8 + int.from_bytes((folder / WEIGHTS).read_bytes()[:8], "little")
+    for place in (start, (start + len(whole)) // 2, len(whole) - 1):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1
+        (folder / WEIGHTS).write_bytes(flipped)
+        for read in (lambda: load_codec(folder), lambda: load_pretrained(codec, folder)):
+            with pytest.raises(InputError, match=r"codec\.safetensors: damaged: \S+ has changed since it was written"):
+                read()
+    (folder / WEIGHTS).write_bytes(whole)
+    checksums = json.loads(safe_open(str(folder / WEIGHTS), "pt").metadata()["crc32"])
+    name, tensor = next(iter(load_file(str(folder / WEIGHTS)).items()))
+    assert checksums[name] == crc32(tensor.numpy().tobytes())
+
+
+def test_a_file_without_checksums_is_read_and_a_number_that_is_none_is_named(stored):
+    codec, folder = stored
+    weights = load_file(str(folder / WEIGHTS))
+    save_file(weights, str(folder / WEIGHTS))
+    assert_close(load_codec(folder)[0].state_dict(), codec.state_dict())
+    name = next(name for name, tensor in weights.items() if tensor.is_floating_point())
+    changed(folder / WEIGHTS, name, lambda tensor: torch.full_like(tensor, float("nan")))
+    for read in (lambda: load_codec(folder), lambda: load_pretrained(codec, folder)):
+        with pytest.raises(InputError, match=rf"damaged: {re.escape(name)} is not finite"):
+            read()
+    save_file(weights, str(folder / WEIGHTS), {"crc32": "["})
+    with pytest.raises(InputError, match=r"codec\.safetensors: crc32: is no JSON"):
         load_codec(folder)
 
 

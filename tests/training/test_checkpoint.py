@@ -1,5 +1,6 @@
 """Checkpoints on disks that fail: whole or absent, and what has changed is found."""
 
+import io
 import os
 import random
 import resource
@@ -10,6 +11,7 @@ from zipfile import ZipFile
 
 import pytest
 import torch
+from rich.console import Console
 from stopped_run import assert_same, in_a_child
 
 from conftest import toy_module
@@ -17,6 +19,7 @@ from telucodec.errors import DivergedError, InputError
 from telucodec.models.stored import CONFIG_VERSION
 from telucodec.training.callbacks.saving import Saving
 from telucodec.training.callbacks.stop import Stop
+from telucodec.training.callbacks.validation import Validation
 from telucodec.training.checkpoint import (
     FORMAT,
     AtomicIO,
@@ -34,7 +37,9 @@ def content(step, values=1000):
     own = {"format": FORMAT, "config_version": CONFIG_VERSION, "version": "0"}
     own |= {"random": [random_states()], "clipping": {"codec": (2, torch.tensor([1.0, step]))}}
     weights = {"weight": torch.full((values,), float(step)), "codes": torch.arange(300), "on": torch.tensor([True])}
-    return {"telucodec": own, "global_step": step, "state_dict": weights, "loops": {"fit": [0.5, None, "x"]}}
+    theirs = {"optimizer_states": [], "callbacks": {}, "pytorch-lightning_version": "2.5.0"}
+    theirs |= {"loops": {"fit": [0.5, None, "x"]}}
+    return theirs | {"telucodec": own, "global_step": step, "state_dict": weights}
 
 
 def written(folder, step, values=1000):
@@ -118,9 +123,32 @@ def test_other_versions_are_refused_by_name(tmp_path, change):
 @pytest.mark.parametrize("own", [None, {}, [], {"format": 1, "config_version": CONFIG_VERSION, "version": "0"}])
 def test_what_is_no_checkpoint_of_ours_is_named(tmp_path, own):
     path = tmp_path / "a.ckpt"
-    write_checkpoint({"telucodec": own, "global_step": 1, "state_dict": {}}, path)
+    write_checkpoint(content(1) | {"telucodec": own}, path)
     with pytest.raises(InputError, match=r"a\.ckpt: damaged or no checkpoint"):
         read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("optimizer_states", None), ("loops", []), ("callbacks", 5), ("pytorch-lightning_version", "\0"),
+        ("telucodec", {"random": {}}), ("telucodec", {"clipping": []}),
+    ],
+)  # fmt: skip
+def test_a_whole_archive_that_lacks_a_part_is_named_and_the_one_before_it_is_used(tmp_path, key, value):
+    older, newer = written(tmp_path, 1), written(tmp_path, 2)
+    other = content(2)
+    other[key] = other[key] | value if key == "telucodec" else value
+    write_checkpoint(other, newer)
+    path, skipped = newest_checkpoint(tmp_path)
+    assert path == older
+    assert "step-000000002.ckpt: damaged or no checkpoint of telucodec" in skipped[0]
+
+
+def test_a_pipe_in_the_place_of_a_checkpoint_is_passed_over(tmp_path):
+    older = written(tmp_path, 1)
+    os.mkfifo(older.with_name("step-000000002.ckpt"))
+    assert newest_checkpoint(tmp_path)[0] == older
 
 
 def test_a_failed_save_leaves_the_old_checkpoint(tmp_path, monkeypatch):
@@ -235,21 +263,25 @@ class Trainer(SimpleNamespace):
 
     is_global_zero = True
     max_steps = 8
+    flushed = 0  # the step up to which the record is on the disk
 
     def save_checkpoint(self, path):
+        assert self.flushed == self.global_step
         write_checkpoint(content(self.global_step), path)
 
 
-def saving(folder, values, module=None, **given):
+def saving(folder, values, module=None, validated=1, **given):
     """A run of 8 steps whose validations log some values of val/snr; gives the steps whose checkpoints are left."""
 
     def history(key):
         return [(step, value) for step, value in values.items() if key == "val/snr" and step <= trainer.global_step]
 
-    record = SimpleNamespace(history=history)
+    record = SimpleNamespace(history=history, flush=lambda: setattr(trainer, "flushed", trainer.global_step))
+    validation = Validation.__new__(Validation)
+    validation.every = validated
     run = SimpleNamespace(folder=folder, record=record, stop=Stop())
     callback, module = Saving(run=run, **given), module or toy_module()
-    trainer = Trainer(strategy=SimpleNamespace(checkpoint_io=AtomicIO()), global_step=0)
+    trainer = Trainer(strategy=SimpleNamespace(checkpoint_io=AtomicIO()), global_step=0, callbacks=[validation])
     callback.on_train_start(trainer, module)
     for step in range(1, 9):
         trainer.global_step = step
@@ -271,6 +303,21 @@ SNR = {0: 20.0, 2: 1.0, 4: 3.0, 5: 9.0, 6: 9.0, 7: 2.0, 8: float("nan")}
 )
 def test_the_newest_are_kept_and_the_best(tmp_path, best, keep, left):
     assert saving(tmp_path, SNR, every=2, keep=keep, best=best) == left
+
+
+def test_whether_it_is_the_best_is_asked_after_a_validation_alone(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Saving, "_leads", lambda self, step: asked.append(step))
+    saving(tmp_path, SNR, validated=3, every=8, keep=1, best="highest val/snr")
+    assert asked == [3, 6]
+
+
+def test_codebooks_of_their_own_go_on_as_the_first_ones_which_is_said(tmp_path):
+    for policy, told in (("own", True), ("all", False)):
+        console = Console(file=io.StringIO(), width=300)
+        callback = Saving(every=1, keep=1, best=None, run=SimpleNamespace(console=console))
+        callback.on_load_checkpoint(Trainer(), toy_module(f"ranks={policy}"), {"telucodec": {"random": [{}, {}]}})
+        assert ("holds the first process's codebooks" in console.file.getvalue()) == told
 
 
 def test_a_damaged_newer_checkpoint_does_not_push_out_the_good_ones(tmp_path):

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 import time
+from argparse import Namespace
+from datetime import timedelta
 
 import lightning
 import pytest
@@ -16,10 +18,11 @@ from torch import nn
 from conftest import config, voices
 from telucodec import ranks
 from telucodec.build import build
-from telucodec.cli import launch
+from telucodec.cli import launch, train
 from telucodec.cli.main import LOST, main
+from telucodec.data import source
 from telucodec.data.module import SpeechData
-from telucodec.errors import InputError, LostError
+from telucodec.errors import DivergedError, InputError, LostError
 from telucodec.losses.combine import GradientBalancer
 from telucodec.losses.term import Scored
 from telucodec.metrics.evaluation import Evaluator
@@ -34,7 +37,7 @@ from telucodec.records import Coded, Quantized, Stage, Step, Utterance
 from telucodec.study.jobs.job import Job
 from telucodec.study.jobs.local import TIED
 from telucodec.study.jobs.queue import Slots
-from telucodec.training.processes import LED, Place, find_place
+from telucodec.training.processes import LED, MET, Place, find_place
 from telucodec.training.strategy import DataParallel, Joined, Single, refuse
 from telucodec.training.trainer import Device
 
@@ -105,6 +108,74 @@ def test_what_the_first_one_does_and_what_goes_wrong_in_one(tmp_path):
 
         with pytest.raises(InputError if rank else LostError, match="no such file"):
             ranks.in_turn(fail_second)
+
+    alike(tmp_path, act)
+
+
+def test_the_first_of_each_machine_goes_before_the_others_of_it(tmp_path, monkeypatch):
+    """Two machines with two processes each; on the second, what the first one makes is not seen."""
+
+    def act(rank):
+        monkeypatch.setattr("platform.node", lambda: f"node{rank // 2}")
+        made = tmp_path / f"node{rank // 2}"
+
+        def make():
+            assert made.exists() == rank % 2
+            assert rank == 0 or (tmp_path / "node0").exists()
+            made.touch()
+            return rank
+
+        assert ranks.in_turn(make) == rank
+
+        def fail():
+            if rank > 1:
+                raise InputError("no such file")
+
+        with pytest.raises(InputError) as error:
+            ranks.in_turn(fail)
+        assert type(error.value) is (InputError if rank == 2 else LostError), "one of them says it"
+
+    alike(tmp_path, act, count=4)
+
+
+def test_what_all_say_is_told_by_the_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(ranks, "MOMENT", timedelta(seconds=0.5))
+
+    def act(rank):
+        for words, kind in (("no equal shares", LostError if rank else InputError), (f"mine: {rank}", InputError)):
+            with pytest.raises(InputError, match=words) as error, ranks.told_once():
+                raise InputError(words)
+            assert type(error.value) is kind
+        with pytest.raises(DivergedError), ranks.told_once():
+            raise DivergedError("all know")
+
+    alike(tmp_path, act)
+    with pytest.raises(InputError, match="alone"), ranks.told_once():
+        raise InputError("alone")
+
+
+def test_a_source_speaks_in_the_first_process(monkeypatch, capsys):
+    for number in (0, 1):
+        monkeypatch.setattr(ranks, "own", lambda number=number: number)
+        source._console().print("note: a file is set aside")
+    assert capsys.readouterr().err.count("note") == 1
+
+
+def test_nobody_leaves_before_the_first_has_spoken(tmp_path, monkeypatch):
+    """srun and torchrun end the others as soon as one is gone."""
+    said_it = tmp_path / "said"
+
+    def slowly(folder):
+        time.sleep(0.5)
+        said_it.touch()
+        return None, []
+
+    def act(rank):
+        monkeypatch.setattr("telucodec.training.fit.fit", lambda *given: False)
+        monkeypatch.setattr("telucodec.training.checkpoint.newest_checkpoint", slowly)
+        monkeypatch.setattr(train, "_place", lambda *given: (tmp_path / "run", None))
+        assert train._make_run({}, Namespace(overrides=[], config_dir=None), []) == 130
+        assert said_it.exists()
 
     alike(tmp_path, act)
 
@@ -252,6 +323,7 @@ def test_places_are_read_from_torchrun_and_slurm():
     [
         ("ddp", "waits in each player's step"),
         ("ddp_find_unused_parameters_false", "waits in each player's step"),
+        ("ddp_find_unused_parameters_true", "overwrites buffers before each forward pass"),
         ("ddp_static_graph", "the two players' do not"),
         ("ddp_spawn", "`telucodec train` starts them itself"),
         ("deepspeed_stage_2", "takes a single optimizer"),
@@ -362,6 +434,30 @@ def test_a_request_to_stop_reaches_all(monkeypatch, code):
 
     monkeypatch.setattr(launch._Company, "start", then_ask)
     assert started(monkeypatch, code) == 130
+
+
+def test_a_second_request_gives_little_time(monkeypatch):
+    monkeypatch.setattr("telucodec.training.callbacks.stop.ECHO", 0.1)
+    for after in (0.5, 1.0):
+        threading.Timer(after, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    start = time.monotonic()
+    assert started(monkeypatch, "signal.signal(15, signal.SIG_IGN); time.sleep(60)") == 130
+    assert time.monotonic() - start < 30
+
+
+def test_those_that_have_not_met_do_not_wait_for_one_that_was_stopped(monkeypatch, tmp_path):
+    assert started(monkeypatch, "time.sleep(60 * rank); sys.exit(130)") == 130
+    ended = [launch._Ended(1, code) for code in (LOST, launch.INTERRUPTED, 2)]
+    for met, patience in ((False, [0.5, 0.5, 0.5]), (True, [600, 600, 0.5])):
+        assert [launch._Company(lambda met=met: met).patience(one) for one in ended] == patience
+
+    def act(rank):
+        store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        assert not store.check([MET])
+        with DataParallel(timeout_minutes=1).connected(Place(0, 1, 0, 1, "127.0.0.1", store.port, led=True), False):
+            assert store.check([MET])
+
+    assert in_company(1, tmp_path, act) == [0], said(tmp_path, 0)
 
 
 def test_a_process_ends_with_the_one_that_started_it():

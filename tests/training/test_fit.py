@@ -15,7 +15,7 @@ from telucodec.cli.main import main
 from telucodec.disk import holding, is_held
 from telucodec.models.assess import Assessment
 from telucodec.training.callbacks.stop import Stop
-from telucodec.training.checkpoint import newest_checkpoint, read_checkpoint
+from telucodec.training.checkpoint import newest_checkpoint, read_checkpoint, write_checkpoint
 from telucodec.training.module import CodecTraining
 
 FINAL = {
@@ -153,6 +153,23 @@ def test_a_checkpoint_cut_in_half_is_named_and_the_older_one_used(train, capsys)
         path.write_bytes(b"not a checkpoint")
     code, _ = train(f"resume={run}")
     assert code == 2
+
+
+def test_a_whole_checkpoint_that_cannot_be_gone_on_from_is_named(train, capsys):
+    """What is restored first, and what is restored last."""
+    _, run = train("callback.validation.every=100")
+    path = run / "checkpoints" / "step-000000006.ckpt"
+    whole = read_checkpoint(path)
+    own = whole["telucodec"] | {"clipping": {"nobody": (1, torch.ones(2))}}
+    for change, why in (
+        ({"state_dict": {"x": torch.ones(1)}}, "RuntimeError: Error(s) in loading state_dict for CodecTraining"),
+        ({"telucodec": own}, "KeyError: 'nobody'"),
+    ):
+        write_checkpoint(whole | change, path)
+        assert train(f"resume={run}", "max_steps=8", "callback.validation.every=100")[0] == 2
+        told = " ".join(capsys.readouterr().err.split())
+        assert f"step-000000006.ckpt: cannot be gone on from ({why}" in told
+        assert "Delete it to use an older one" in told
 
 
 def test_another_configuration_is_not_continued(train, capsys):

@@ -1,12 +1,19 @@
 """The probe of gradients in a run: what it writes, and that it moves nothing; how often gradients are clipped."""
 
+import io
+from types import SimpleNamespace
+
 import pytest
 import torch
+from rich.console import Console
 from test_fit import assert_same, rows, state
 from torch import nn
 
-from conftest import PROBES
+from conftest import PROBES, toy_module
+from telucodec import ranks
 from telucodec.diagnosis.gradients import TermGradients
+from telucodec.errors import InputError
+from telucodec.training.callbacks.gradients import Gradients
 from telucodec.training.player import Player
 from telucodec.training.schedule import Constant
 
@@ -89,6 +96,23 @@ def test_wrong_values_are_refused(train, capsys):
     ):
         assert train(option)[0] == 2
         assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_too_little_memory_leaves_the_probe_out_alone_and_ends_a_run_of_several(monkeypatch):
+    """Of several processes the others may be in the middle of it, waiting for this one."""
+    callback = Gradients(every=1, sites=["audio"], run=SimpleNamespace(console=Console(file=io.StringIO(), width=300)))
+    module, trainer = toy_module(), SimpleNamespace(global_step=1, loggers=[])
+    module.figures = {"train/loss": 1.0}
+
+    def full(*given):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(callback, "_measured", full)
+    callback.on_train_batch_end(trainer, module, None, SimpleNamespace(audio=None), 0)
+    assert "step 1: no gradients per loss" in callback.run.console.file.getvalue()
+    monkeypatch.setattr(ranks, "together", lambda: True)
+    with pytest.raises(InputError, match=r"Leave weights out of callback\.gradients\.sites"):
+        callback.on_train_batch_end(trainer, module, None, SimpleNamespace(audio=None), 0)
 
 
 def pushed(player, *norms):

@@ -26,19 +26,25 @@ class Logger:
 
 def watched(tmp_path, **more):
     console = Console(record=True, width=200)
-    run = SimpleNamespace(folder=tmp_path, console=console, max_steps=10, data=SimpleNamespace(workers=0))
+    data = SimpleNamespace(workers=0, arrived=0.0)
+    run = SimpleNamespace(folder=tmp_path, console=console, max_steps=10, data=data)
     return Health(**{"every": 2, "waiting": 0.3, "spare": 0.5, "run": run} | more), console
 
 
-def trained(monkeypatch, callback, waits, play=0.6):
-    """Steps of `play` seconds each behind waits for data, validations of 5 s in between; gives the rows."""
+def trained(monkeypatch, callback, waits, play=0.6, copy=0.2):
+    """Steps of `play` seconds each behind waits for data, validations of 5 s in between; gives the rows.
+
+    Of a step's time, `copy` seconds belong to another callback, which comes first when the batch is there.
+    """
     clock, logger, module = SimpleNamespace(now=100.0), Logger(), toy_module()
     monkeypatch.setattr(health.time, "monotonic", lambda: clock.now)
     trainer = SimpleNamespace(global_step=0, loggers=[logger], is_global_zero=True)
     for wait in waits:
         clock.now += wait
+        callback.run.data.arrived = clock.now
+        clock.now += copy
         callback.on_train_batch_start(trainer, module, None, 0)
-        clock.now += play
+        clock.now += play - copy
         trainer.global_step += 1
         callback.on_train_batch_end(trainer, module, None, None, 0)
         clock.now += 5.0

@@ -249,6 +249,32 @@ def test_the_second_rollback_to_one_checkpoint_ends_the_run_if_one_is_allowed(sh
     assert (rollback.count, rollback.since) == (2, 3)
 
 
+def test_saving_what_was_gone_back_to_makes_up_for_nothing(shared, tmp_path):
+    """A checkpoint after each step of a loss that is never finite, then one finite step behind it."""
+    module = toy_module()
+    spoil(module, "loss", *range(9))
+    rollback = Rollback(limit=2, run=shared)
+    with pytest.raises(DivergedError, match=r"^step 3: "):
+        run(module, 9, rollback, Saves(tmp_path, *range(1, 9)))
+    assert (rollback.count, rollback.streak, rollback.since) == (2, 2, 0)
+    module = toy_module()
+    spoil(module, "loss", 0, 1, 3, 4)
+    rollback = Rollback(limit=2, run=shared)
+    assert run(module, 5, rollback, Saves(tmp_path, *range(1, 9))).global_step == 5
+    assert (rollback.count, rollback.streak, rollback.since) == (4, 2, 3)
+
+
+@pytest.mark.parametrize("policy", [Skip, Rollback])
+def test_the_clipping_of_the_finite_steps_stays_counted(shared, policy):
+    """Of four steps the third is left out; nobody has read the figures in between."""
+    module = toy_module()
+    spoil(module, "gradient", 2)
+    run(module, 4, policy(limit=1, run=shared))
+    counters = [player.counters() for player in module.players.values()]
+    assert [steps for steps, _ in counters] == [3, 3]
+    assert all(0 < float(factors) <= 3 for _, (_, factors) in counters)
+
+
 class Scaled(MixedPrecision):
     """16-mixed's loss scale in float32, too large to begin with."""
 

@@ -1,5 +1,6 @@
 import json
 import math
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -31,6 +32,20 @@ def test_rows_of_a_lost_attempt_are_dropped_and_time_goes_on(tmp_path):
     assert rows[2]["seconds"] >= rows[1]["seconds"]
     assert again.row_at("loss/l1", 2)["loss/l1"] == 0.5
     assert again.row_at("loss/l1", 0) == {}
+
+
+def test_rows_are_on_the_disk_before_a_checkpoint_is(tmp_path, monkeypatch):
+    record, flushed = RunRecord(tmp_path, 0), []
+    record.begin()
+    record.log_metrics({"loss/l1": 1.0}, 1)
+    monkeypatch.setattr("os.fsync", lambda file: flushed.append((os.fstat(file).st_ino, os.fstat(file).st_size)))
+    record.flush()
+    path, incidents = tmp_path / "metrics.jsonl", tmp_path / "incidents.jsonl"
+    assert flushed == [(path.stat().st_ino, path.stat().st_size)]
+    record.tell({"step": 1, "what": "a file broke"})
+    record.flush()
+    assert flushed[1:] == [(each.stat().st_ino, each.stat().st_size) for each in (path, incidents)]
+    assert len(path.read_text().splitlines()) == 1
 
 
 def test_a_record_of_another_start_begins_anew(tmp_path):

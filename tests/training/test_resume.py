@@ -2,12 +2,14 @@
 
 import io
 import os
+from copy import deepcopy
 
 import pytest
 import yaml
 from rich.console import Console
 from test_checkpoint import written
 
+from conftest import config
 from telucodec.disk import holding
 from telucodec.errors import InputError
 from telucodec.models.stored import CONFIG_VERSION
@@ -79,6 +81,19 @@ def test_find_run_says_why_it_passes_runs_over(tmp_path):
     begun(tmp_path, "1", seed=3)
     assert find_run(tmp_path, CONFIG) == (None, ["1: has another configuration (seed: 3 -> 0)"])
     assert differences(CONFIG, CONFIG | {"max_steps": 9, "resume": "must"}) == []
+
+
+def test_a_run_of_before_there_were_these_keys_can_go_on():
+    now = config()
+    before = deepcopy(now)
+    for key in ("devices", "strategy", "benchmark", "compile"):
+        del before["trainer"][key]
+    before["callback"] = {k: v for k, v in now["callback"].items() if k not in ("health", "nonfinite", "broken")}
+    now["callback"]["health"] = {"every": 100}
+    now["callback"]["requeue"] = {"signals": ["SIGUSR1"]}
+    assert differences(before, now) == []
+    now["trainer"]["compile"] = True
+    assert differences(before, now) == ["trainer.compile: None -> True"]
 
 
 def test_the_next_start_removes_what_a_killed_process_left_half_written(tmp_path):

@@ -112,8 +112,13 @@ def test_one_process_that_was_asked_stops_them_all(monkeypatch):
     monkeypatch.setattr("telucodec.ranks.anywhere", lambda flag: True)
     monkeypatch.setattr("telucodec.ranks.gathered", lambda own: [own, signal.SIGUSR1])
     one, trainer = Stop(), SimpleNamespace()
-    assert one.heed(trainer)
-    assert (one.asked, one.stopping, one.signal, trainer.should_stop) == (True, True, signal.SIGUSR1, True)
+    with one.listening():
+        assert one.heed(trainer)
+        assert (one.asked, one.stopping, one.signal, trainer.should_stop) == (True, True, signal.SIGUSR1, True)
+        os.kill(os.getpid(), signal.SIGUSR1)  # it comes here as well, a little later: no second request
+        one.since -= stop.ECHO
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGUSR1)
 
 
 def test_lightning_leaves_the_signals_alone(listening):

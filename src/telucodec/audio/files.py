@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from telucodec.disk import replacing
 from telucodec.errors import InputError
+from telucodec.reading import holdable
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3")  # what preparation decodes
 SEEKABLE = ("WAV", "WAVEX", "RF64", "FLAC")  # formats in which a crop read by seeking equals the full decode
@@ -34,6 +35,7 @@ def probe(path: Path) -> AudioInfo:
         info = soundfile.info(str(path))
     except (soundfile.LibsndfileError, OSError) as error:
         raise InputError(_unreadable(path, error)) from None
+    _check_length(path, info.frames)
     return AudioInfo(info.samplerate, info.channels, info.frames, info.format)
 
 
@@ -47,10 +49,13 @@ def read(path: Path) -> tuple[NDArray[np.float32], int]:
         InputError: missing, not an audio file, or damaged; the message names it.
     """
     try:
-        audio, sample_rate = soundfile.read(str(path), dtype="float32", always_2d=True)
+        with soundfile.SoundFile(str(path)) as file:
+            _check_length(path, file.frames)
+            file.seek(0)  # as soundfile.read does: in an MP3 even this changes the last bits
+            audio, sample_rate = file.read(dtype="float32", always_2d=True), int(file.samplerate)
     except (soundfile.LibsndfileError, OSError) as error:
         raise InputError(_unreadable(path, error)) from None
-    return np.ascontiguousarray(audio.T), int(sample_rate)
+    return np.ascontiguousarray(audio.T), sample_rate
 
 
 def read_blocks(path: Path, samples: int = 1 << 18) -> Iterator[NDArray[np.float32]]:
@@ -121,6 +126,17 @@ def convert_hint(folder: Path, sample_rate: int = 16000) -> str:
         f"Convert it once: telucodec data prepare {folder} PREPARED{rate}, "
         "then train with data=manifest data.manifest=PREPARED/manifest.jsonl"
     )
+
+
+def _check_length(path: Path, samples: int) -> None:
+    """Hold what a header claims against the size of its file, before memory is taken for it.
+
+    Raises:
+        InputError: so many samples cannot be in it.
+    """
+    if not holdable(samples, path.stat().st_size):
+        told = f"its header claims {samples} samples, more than {path.stat().st_size} bytes can hold"
+        raise InputError(f"{path}: cannot be read as audio ({told}). Remove it, copy it again, or convert it anew.")
 
 
 def _unreadable(path: Path, error: Exception) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from telucodec.errors import InputError
@@ -81,7 +82,7 @@ def _numbers(snr: float, rms_ratio: float) -> dict[str, Any]:
 
 def _run(folder: Path, probe: bool) -> dict[str, Any]:
     from telucodec.diagnosis.plane import plane
-    from telucodec.disk import replacing
+    from telucodec.disk import no_links, replacing
     from telucodec.models.stored import read_config
     from telucodec.training.record import read_rows
     from telucodec.training.verdict import path, validations
@@ -90,6 +91,7 @@ def _run(folder: Path, probe: bool) -> dict[str, Any]:
     found = validations(read_rows(folder / "metrics.jsonl"))
     if not found:
         raise InputError(f"{folder}: has no validation yet. Let it train to its first one (callback.validation.every).")
+    no_links(folder, ["diagnosis"])
     pictures: dict[str, Any] = {}
     if probe:
         from telucodec.cli.compose import compose_config
@@ -151,7 +153,7 @@ def _parts(console: Console, title: str, figures: dict[str, float], prefix: str)
     names = [name for name in names if name and "/" not in name]
     if not names:
         return
-    table = Table(title, *names)
+    table = Table(title, *map(escape, names))
     for key, label, text in PARTS:
         values = [figures.get(f"{prefix}{name}/{key}") for name in names]
         table.add_row(label, *("" if value is None else text.format(value) for value in values))

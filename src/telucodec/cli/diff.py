@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from telucodec.errors import InputError
@@ -50,9 +51,9 @@ def run(options: argparse.Namespace) -> int:
         return 0
     console = Console(width=None if sys.stdout.isatty() else 180)
     if not rows:
-        console.print(f"{options.first} and {options.second} are the same.", highlight=False)
+        console.print(f"{options.first} and {options.second} are the same.", highlight=False, markup=False)
         return 0
-    names = (options.first, options.second)
+    names = (escape(options.first), escape(options.second))
     table = Table("key", *names, *(f"{name}: source" for name in names), title=f"{len(rows)} values differ")
     for row in rows:
         table.add_row(*(_shown(row[column]) for column in ("key", "first", "second", "why_first", "why_second")))
@@ -97,4 +98,4 @@ def _unrepeated(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    return str(value).removeprefix("telucodec.")
+    return escape(str(value).removeprefix("telucodec."))

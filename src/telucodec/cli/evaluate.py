@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from telucodec.disk import write_text
+from telucodec.disk import no_links, write_text
 from telucodec.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,6 +83,9 @@ def run(options: argparse.Namespace) -> int:
     split = options.split or ("all" if bare else "test")
     entries = manifest.entries if split == "all" else manifest.split(split)
     check_files(manifest, entries)
+    name = f"{_label(options.data)}-{split}"
+    if not options.out:
+        no_links(options.run_folder, ["evaluation", f"evaluation/{name}"])
     if torch.cuda.is_available():
         codec.cuda()
     assessment, utterances = Assessment(codec, evaluator), Utterances(manifest, entries, codec.sample_rate, level)
@@ -91,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
         assessment.hear(utterances[index])
     rows, summary = assessment.evaluation.rows, assessment.summary()
     groups = by_group(rows, FIGURES)
-    out = options.out or options.run_folder / "evaluation" / f"{_label(options.data)}-{split}"
+    out = options.out or options.run_folder / "evaluation" / name
     about = {"run": str(options.run_folder), "data": str(manifest.path), "split": split}
     about |= {"evaluator": evaluator.describe(codec.sample_rate)}
     table = [dict(table_row(row)) for row in rows]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NamedTuple
@@ -16,11 +16,11 @@ from rich.console import Console
 
 from telucodec.cli.main import LOST
 from telucodec.study.jobs.local import TIED
-from telucodec.training.processes import LED, find_place
+from telucodec.training.processes import LED, MET, find_place
 
 COMMAND = (sys.executable, "-m", "telucodec.cli.main")  # and its words
 TICK = 0.1  # seconds between two looks at the processes
-GRACE = 20.0  # seconds that the others have to notice that one has failed
+GRACE = 20.0  # seconds that the others have to notice that one has failed, and all after a second signal
 SAVING = 600.0  # seconds that they have to end by themselves once one has stopped, or says that another is to blame
 INTERRUPTED = 130  # exit code of what was asked to stop
 
@@ -43,7 +43,8 @@ def several(config: Mapping[str, Any]) -> int:
 def launch(words: Sequence[str], count: int) -> int:
     """Run a command in several processes of this machine that know of each other, and wait for all of them.
 
-    A signal is passed on to all. If one process fails, the others are ended; if this one is gone, they end themselves.
+    A signal is passed on to all; a second one, later than an echo, gives them little time. If one process fails, the
+    others are ended; if this one is gone, they end themselves.
 
     Args:
         words: of the command.
@@ -58,7 +59,7 @@ def launch(words: Sequence[str], count: int) -> int:
     common = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), LED: "1"}
     common |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
     common.pop(TIED, None)  # whoever ties this process ties them all: it tells them
-    company = _Company()
+    company = _Company(lambda: store.check([MET]))
     with company.passing_on():
         try:
             for rank in range(count):
@@ -97,10 +98,6 @@ class _Ended(NamedTuple):
         """The larger, the more it is to blame for the end of all: those that lost another one are not."""
         return {0: 0, LOST: 1, INTERRUPTED: 2}.get(self.code, 3)
 
-    def patience(self) -> float:
-        """Seconds that the others have."""
-        return GRACE if self.blame() == 3 else SAVING
-
     def __str__(self) -> str:
         if self.code < 0:
             return f"was killed by {signal.Signals(-self.code).name}"
@@ -108,11 +105,13 @@ class _Ended(NamedTuple):
 
 
 class _Company:
-    """The processes of one run."""
+    """The processes of one run; `met` says whether they have found each other."""
 
-    def __init__(self) -> None:
+    def __init__(self, met: Callable[[], bool]) -> None:
         self.processes: list[subprocess.Popen[bytes]] = []
-        self.asked = False  # to stop
+        self.met = met
+        self.asked: float | None = None  # when it was first asked to stop
+        self.hurried = math.inf  # when all are ended, because it was asked again
 
     def start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start one."""
@@ -133,17 +132,22 @@ class _Company:
             ended = [_Ended(rank, self._code(code)) for rank, code in enumerate(codes) if code]
             worst = max([guilty, *ended], key=_Ended.blame)  # of equals, the one that was found first
             if worst.blame() > guilty.blame():
-                guilty, until = worst, time.monotonic() + worst.patience()
+                guilty, until = worst, time.monotonic() + self.patience(worst)
             if None not in codes:
                 break
-            if time.monotonic() > until:
+            if time.monotonic() > min(until, self.hurried):
                 self.end()
+                guilty = guilty if guilty.code else _Ended(0, INTERRUPTED)
                 break
             time.sleep(TICK)
         if guilty.code in (0, INTERRUPTED):
             return guilty.code
         sys.stderr.write(f"telucodec: process {guilty.rank} of {len(self.processes)} {guilty}, and the run with it.\n")
         return max(guilty.code, 1)
+
+    def patience(self, ended: _Ended) -> float:
+        """Seconds that the others have; those that have not met would wait for the one that ended."""
+        return SAVING if ended.blame() < 3 and self.met() else GRACE
 
     def end(self) -> None:
         """End all at once."""
@@ -155,10 +159,14 @@ class _Company:
     @contextmanager
     def passing_on(self) -> Iterator[None]:
         """While it lasts, signals that ask for a stop go to all."""
-        from telucodec.training.callbacks.stop import SIGNALS
+        from telucodec.training.callbacks.stop import ECHO, SIGNALS
 
         def tell(number: int, frame: FrameType | None) -> None:
-            self.asked = True
+            now = time.monotonic()
+            if self.asked is None:
+                self.asked = now
+            elif now - self.asked > ECHO:
+                self.hurried = min(self.hurried, now + GRACE)
             for process in self.processes:
                 with suppress(ProcessLookupError):
                     process.send_signal(number)
@@ -172,4 +180,4 @@ class _Company:
 
     def _code(self, code: int) -> int:
         """Of a process; one that was asked to stop may not have been ready to hear of it."""
-        return INTERRUPTED if self.asked and code < 0 else code
+        return INTERRUPTED if self.asked is not None and code < 0 else code

@@ -15,7 +15,7 @@ from rich.console import Console
 from telucodec.cli.launch import bound, console_of_run, launch, several
 from telucodec.cli.train import check_top
 from telucodec.disk import holding, is_held
-from telucodec.errors import InputError
+from telucodec.errors import BusyError, InputError
 from telucodec.reading import held
 from telucodec.study.jobs.job import JOB, LOCK, Job, read_job, state
 from telucodec.study.jobs.local import TIED
@@ -81,7 +81,7 @@ def _over(folder: Path, console: Console) -> int | None:
     now = state(folder)
     if not now.over:
         return None
-    console.print(f"{folder}: is {now.status} already.", highlight=False, soft_wrap=True)
+    console.print(f"{folder}: is {now.status} already.", highlight=False, markup=False, soft_wrap=True)
     return 0 if now.status == "finished" else 2
 
 
@@ -96,7 +96,9 @@ def _train(job: Job, folder: Path, console: Console) -> int:
     begun = (folder / "run.json").exists
     checkpoint = ranks.by_first(lambda: resume_from(folder, job.config, console) if begun() else None)
     start = Start(folder, checkpoint, ["telucodec", *sys.argv[1:]], job.overrides, job.shown, job.base)
-    return 0 if fit(job.config, start, console) else 130
+    code = 0 if fit(job.config, start, console) else 130
+    ranks.meet()  # or those that end before the first has written have srun or torchrun end it
+    return code
 
 
 @contextmanager
@@ -129,7 +131,8 @@ def _alone(folder: Path, console: Console) -> Iterator[None]:
         said = False
         while not _free(held, folder):
             if not said:
-                console.print(f"{folder}: another process makes this run; waiting for it.", soft_wrap=True)
+                told = f"{folder}: another process makes this run; waiting for it."
+                console.print(told, markup=False, soft_wrap=True)
             said = True
             time.sleep(WAIT)
         yield
@@ -146,6 +149,6 @@ def _free(held: ExitStack, folder: Path) -> bool:
 def _taken(held: ExitStack, lock: Path) -> bool:
     try:
         held.enter_context(holding(lock))
-    except InputError:
+    except BusyError:
         return False
     return True

@@ -116,7 +116,6 @@ def _make_run(config: dict[str, Any], options: argparse.Namespace, where: Sequen
     from telucodec.cli.compose import own_names
     from telucodec.cli.contradictions import blame
     from telucodec.cli.launch import console_of_run
-    from telucodec.training.checkpoint import newest_checkpoint
     from telucodec.training.fit import Start, fit
     from telucodec.training.report import command_prefix
 
@@ -126,8 +125,7 @@ def _make_run(config: dict[str, Any], options: argparse.Namespace, where: Sequen
     again = [f"{command_prefix()}telucodec", "train", *where, *kept]
     start = Start(folder, checkpoint, ["telucodec", *sys.argv[1:]], options.overrides)
     try:
-        if fit(config, start, console):
-            return 0
+        finished = fit(config, start, console)
     except LostError:
         raise
     except InputError as error:
@@ -137,18 +135,26 @@ def _make_run(config: dict[str, Any], options: argparse.Namespace, where: Sequen
         first = ranks.own() == 0  # the others need not look for what is to blame
         raise (wrong if began or not first else blame(wrong, options.overrides, options.config_dir)) from None
     except KeyboardInterrupt:
-        pass
+        return _stopped(folder, again, console)
     finally:
         with suppress(OSError):  # the folder of a run that never began is empty: it goes
             folder.rmdir()
-    if ranks.own():
-        return 130
-    saved, _ = newest_checkpoint(folder)
+    code = 0 if finished else _stopped(folder, again, console)
+    ranks.meet()  # or those that end before the first has written have srun or torchrun end it
+    return code
+
+
+def _stopped(folder: Path, again: Sequence[str], console: Console) -> int:
+    """Say what is saved, and how to go on."""
+    from telucodec import ranks
+    from telucodec.training.checkpoint import newest_checkpoint
+
+    saved = newest_checkpoint(folder)[0] if ranks.own() == 0 else None  # of several processes the first speaks
     if saved is None:
         console.print("\nstopped before anything was saved.", highlight=False)
     else:
         told = f"\nstopped; saved is {saved}. Continue with:\n  {shlex.join([*again, f'resume={folder}'])}"
-        console.print(told, highlight=False, soft_wrap=True)
+        console.print(told, highlight=False, markup=False, soft_wrap=True)
     return 130
 
 

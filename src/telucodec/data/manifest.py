@@ -15,7 +15,7 @@ from pathlib import Path
 
 from telucodec.disk import write_text
 from telucodec.errors import InputError
-from telucodec.reading import read_text
+from telucodec.reading import holdable, read_text
 
 SPLITS = ("train", "valid", "test")
 KINDS: dict[str, type | tuple[type, ...]] = {  # what a line must hold under the names that later code counts on
@@ -32,7 +32,6 @@ RANGES: dict[str, tuple[float, float]] = {  # both ends included
     "peak": (0, 1e6),
     "bandwidth_hz": (0, 1e6),
 }
-DENSEST = 8192  # samples that FLAC can put into one byte: a frame of 65535 equal ones is 14 bytes long
 CURE = "Make it again: telucodec data prepare SOURCE DEST."
 
 
@@ -152,7 +151,7 @@ def _parse(path: Path, number: int, line: str) -> Entry:
         raise InputError(f"{path}, line {number}: {min(wrong)} is {found}. {CURE}")
     if row["split"] not in SPLITS:
         raise InputError(f"{path}, line {number}: split '{row['split']}' is none of {', '.join(SPLITS)}.")
-    if row["samples"] > DENSEST * (row["bytes"] + 64):
+    if not holdable(row["samples"], row["bytes"]):
         told = f"{row['samples']} samples are more than {row['bytes']} bytes can hold"
         raise InputError(f"{path}, line {number}: {told}. {CURE}")
     if ".." in Path(row["path"]).parts:

@@ -1,14 +1,17 @@
 """What Lightning asks for data."""
 
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import lightning
 import torch
 from torch.utils.data import DataLoader
 
 from telucodec import ranks
+from telucodec.data.continued import as_begun, still_whole
 from telucodec.data.level import Level
-from telucodec.data.manifest import Entry, Manifest, check_files
+from telucodec.data.manifest import Entry, Manifest, check_files, read_manifest
 from telucodec.data.sampler import CropOrder, EndlessBatches
 from telucodec.data.segments import Segments, Utterances, collate, ignore_interrupt, loudest
 from telucodec.data.source import Source
@@ -50,9 +53,14 @@ class SpeechData(lightning.LightningDataModule):
         self.source, self.sample_rate, self.segment_seconds = source, sample_rate, segment_seconds
         self.batch_size, self.workers, self.seed = batch_size, workers, seed
         self.level, self.pin_memory = level, pin_memory
+        self.arrived = 0.0  # when the newest training batch was there
 
-    def prepare(self) -> Manifest:
+    def prepare(self, begun: Path | None = None) -> Manifest:
         """Find or make the recordings, and hold them against what training needs.
+
+        Args:
+            begun: the list of utterances that a run which goes on was begun with. Where training files have broken
+                since, it goes on with that list, and another crop stands in for theirs (`Segments`).
 
         Raises:
             InputError: files are missing, changed, of another sample rate, or all silent; or a batch has no equal
@@ -65,10 +73,10 @@ class SpeechData(lightning.LightningDataModule):
                 f"loader.batch_size: {self.batch_size} crops have no equal shares for {ranks.count()} devices, which "
                 f"make a batch together. Choose {near}."
             )
-        return ranks.in_turn(self._prepare)  # recordings may have to be made
+        return ranks.in_turn(lambda: self._prepare(begun))  # recordings may have to be made
 
-    def _prepare(self) -> Manifest:
-        self.manifest = self.source()
+    def _prepare(self, begun: Path | None) -> Manifest:
+        self.manifest = self.source() if begun is None else as_begun(read_manifest(begun), self.source())
         train, valid = self.manifest.split("train"), self.manifest.split("valid")
         wrong = [entry for entry in self.manifest.entries if entry.sample_rate != self.sample_rate]
         if wrong:
@@ -77,7 +85,7 @@ class SpeechData(lightning.LightningDataModule):
                 f"{self.sample_rate} Hz ({len(wrong)} such files). "
                 f"Convert them once: telucodec data prepare SOURCE DEST --sample-rate {self.sample_rate}."
             )
-        check_files(self.manifest, self.manifest.entries)
+        check_files(self.manifest, self.manifest.entries if begun is None else still_whole(self.manifest))
         for name, entries in (("train", train), ("valid", valid)):
             if max(entry.rms_dbfs for entry in entries) < -60:
                 raise InputError(
@@ -101,15 +109,23 @@ class SpeechData(lightning.LightningDataModule):
             generator=torch.Generator(),  # its own, so that starting the workers draws nothing from the run's
         )
 
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        self.arrived = time.monotonic()  # before any callback has taken its time
+        return batch
+
     def utterances(self, split: str) -> Utterances:
         """Whole utterances of a split."""
         return Utterances(self.manifest, self.manifest.split(split), self.sample_rate, self.level)
 
     def crops(self, split: str, count: int) -> torch.Tensor:
-        """The loudest training-sized crops of utterances spread over a split, [min(count, utterances), 1, T]."""
+        """The loudest training-sized crops of utterances spread over a split, [min(count, utterances), 1, T].
+
+        A training utterance that cannot be read is passed over: the next one takes its place.
+        """
         utterances, samples = self.utterances(split), round(self.segment_seconds * self.sample_rate)
         count = min(count, len(utterances))
-        chosen = [utterances[index * len(utterances) // count] for index in range(count)]
+        take = utterances.readable if split == "train" else utterances.__getitem__
+        chosen = [take(index * len(utterances) // count) for index in range(count)]
         return torch.stack([loudest(utterance.audio[0], samples) for utterance in chosen])
 
     @property

@@ -55,7 +55,7 @@ class Segments(Dataset[Item]):
             try:
                 return Item(self._read(crop, file), str(file), tuple(broken))
             except InputError as error:
-                broken.append(Broken(str(file), str(error)))
+                broken.append(Broken(str(file), str(error), silent=attempt + 1 == TRIES))
         return Item(torch.zeros(1, self.order.crop), broken[0].file, tuple(broken))
 
     def _read(self, crop: Crop, file: Path) -> torch.Tensor:
@@ -94,6 +94,19 @@ class Utterances(Dataset[Utterance]):
         audio = self.level(audio[:1], sample_rate)
         return Utterance(torch.from_numpy(audio[None]), entry.path, entry.speaker, entry.language)
 
+    def readable(self, index: int) -> Utterance:
+        """The utterance at an index; where it cannot be read, the next that can, behind the last one from the first on.
+
+        Raises:
+            InputError: none can be read.
+        """
+        for place in range(index, index + len(self)):
+            try:
+                return self[place % len(self)]
+            except InputError as error:
+                broken = error
+        raise broken
+
 
 def collate(items: Sequence[Item]) -> Batch:
     """Crops to a batch."""
@@ -116,5 +129,5 @@ def loudest(audio: torch.Tensor, samples: int) -> torch.Tensor:
 
 def ignore_interrupt(worker: int) -> None:
     """Leave signals that reach every process of a terminal or a job to the training process; workers end with it."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from rich.console import Console
 
+from telucodec import ranks
 from telucodec.data.assemble import Splits
 from telucodec.data.folder import index_folder
 from telucodec.data.manifest import Manifest, read_manifest
@@ -68,7 +69,7 @@ class FromFolder:
             raise ValueError(f"valid_fraction must be > 0, and with test_fraction below 1 in sum, got {told}")
 
     def __call__(self) -> Manifest:
-        console = Console(stderr=True)
+        console = _console()
         splits = Splits(self.valid_fraction, self.test_fraction, self.seed)
         rules = Rules(sample_rate=self.sample_rate)
         indexed = index_folder(self.root, console, splits=splits, speaker_from=self.speaker_from, rules=rules)
@@ -83,4 +84,9 @@ class Embedded:
     """Telugu sentences spoken by espeak-ng: about 20 minutes, made once, in the cache folder."""
 
     def __call__(self) -> Manifest:
-        return embedded(Console(stderr=True))
+        return embedded(_console())
+
+
+def _console() -> Console:
+    """Of several processes the first speaks."""
+    return Console(stderr=True, quiet=ranks.own() > 0)

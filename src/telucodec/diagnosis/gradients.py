@@ -57,16 +57,11 @@ class TermGradients:
                 them as in training.
 
         Raises:
-            torch.cuda.OutOfMemoryError: they do not fit into the memory of a GPU, of this process or of another.
+            torch.cuda.OutOfMemoryError: they do not fit into the memory of the GPU. Of several processes one that has
+                raised it cannot go on: the others may be waiting for its part of a statistic.
         """
         lever = _lever(subject.codec) if "gain" in self.sites else None
-        short: torch.cuda.OutOfMemoryError | None = None
-        try:
-            found, weights = self._take(subject, share, loss_scale, lever)
-        except torch.cuda.OutOfMemoryError as error:
-            short = error
-        if ranks.anywhere(short is not None):
-            raise short or torch.cuda.OutOfMemoryError("another process of this run has too little memory")
+        found, weights = self._take(subject, share, loss_scale, lever)
         for gradients in found.values():
             for site in WHOLE & gradients.keys():
                 gradients[site] = [None if g is None else ranks.mean(g) for g in gradients[site]]

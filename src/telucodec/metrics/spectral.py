@@ -4,15 +4,17 @@ import torch
 from torch import Tensor
 
 from telucodec.audio.stft import log_mel
-from telucodec.errors import above, at_least
+from telucodec.errors import above, at_least, at_most
+
+MOST_FFT, MOST_MELS = 1 << 16, 1024  # with more, the matrix between them alone may fill a memory
 
 
 class MelDistance:
     """Mean absolute difference of natural-log mel spectra, one resolution.
 
     Args:
-        n_fft: window length in samples; the hop is a quarter of it.
-        n_mels: number of mel bands from 0 Hz to the Nyquist frequency.
+        n_fft: window length in samples, 16 to 65536; the hop is a quarter of it.
+        n_mels: number of mel bands from 0 Hz to the Nyquist frequency, 1 to 1024.
         floor: magnitudes below it count as it, > 0.
 
     Shape:
@@ -23,6 +25,8 @@ class MelDistance:
         above(0, floor=floor)
         at_least(16, n_fft=n_fft)
         at_least(1, n_mels=n_mels)
+        at_most(MOST_FFT, n_fft=n_fft)
+        at_most(MOST_MELS, n_mels=n_mels)
         self.n_fft, self.n_mels, self.floor = n_fft, n_mels, floor
 
     @torch.no_grad()

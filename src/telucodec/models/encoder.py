@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
-from telucodec.errors import at_least
+from telucodec.errors import at_least, at_most
 from telucodec.nn.layers import Ends, Layers
+
+FARTHEST = 1 << 16  # samples between the taps of a residual unit: seconds of audio
 
 
 class Encoder(nn.Module):
@@ -17,7 +19,7 @@ class Encoder(nn.Module):
     Args:
         strides: of each stage, from the waveform on; their product is the hop length.
         channels: output width of each stage.
-        dilations: of the residual units of each stage; an empty list means none.
+        dilations: of the residual units of each stage, 1 to 65536 samples; an empty list means none.
         dim: width D of the latent.
         ends: kernel sizes of the stages of stride 1 and of the last convolution.
         unit: builds a residual unit from (channels, dilation).
@@ -67,9 +69,12 @@ def check_stages(strides: Sequence[int], channels: Sequence[int], dilations: Seq
     """Hold the lists that describe stages against each other.
 
     Raises:
-        ValueError: they differ in length, or a stride or width is not positive.
+        ValueError: they differ in length, a stride, width or dilation is not positive, or a dilation is too large.
     """
     if not len(strides) == len(channels) == len(dilations):
         lengths = f"{len(strides)} strides, {len(channels)} channels, {len(dilations)} dilations"
         raise ValueError(f"strides, channels and dilations need one entry a stage, got {lengths}")
     at_least(1, strides=strides, channels=channels)
+    for dilation in (each for stage in dilations for each in stage):
+        at_least(1, dilations=dilation)
+        at_most(FARTHEST, dilations=dilation)

@@ -17,9 +17,9 @@ from telucodec.models.codec import Codec
 from telucodec.models.layout import Published
 from telucodec.models.parts import Part, parts_of
 from telucodec.models.published import READABLE, published
-from telucodec.models.stored import CONFIG, WEIGHTS, read_config
+from telucodec.models.stored import CONFIG, WEIGHTS, read_config, read_weights
 from telucodec.quantization.codebook import Codebook
-from telucodec.reading import held, read_json
+from telucodec.reading import held, read_json, regular
 
 NAMES = "dac, encodec and mimi"
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
@@ -167,7 +167,7 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
     weights: dict[str, Tensor] = {}
     for path in sorted(folder / name for name in names):
         try:
-            weights |= load_file(str(path))
+            weights |= load_file(str(regular(path)))
         except FileNotFoundError:
             raise InputError(f"{path}: missing. Save the model with save_pretrained, or fetch it again.") from None
         except (SafetensorError, OSError) as error:
@@ -188,7 +188,7 @@ def _load_run(codec: Codec, folder: Path) -> str:
     if not path.exists():
         raise InputError(f"{path}: missing. The run has not saved a checkpoint yet: train longer.")
     try:
-        weights = load_file(str(path))
+        weights = read_weights(path)
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: is damaged ({str(error).splitlines()[0]}).") from None
     own = {name: _shape(tensor) for name, tensor in codec.state_dict().items()}

@@ -1,21 +1,25 @@
 """Codecs on disk: a folder with config.yaml and codec.safetensors, as every run folder is one."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from telucodec.build import build, targets
 from telucodec.disk import replacing
 from telucodec.errors import InputError
 from telucodec.models.codec import Codec
-from telucodec.reading import held, read_yaml
+from telucodec.reading import CURE, from_json, held, read_yaml, regular
 
 CONFIG_VERSION = 2  # of the layout of config.yaml; a change that old code or old files cannot follow raises it
 WEIGHTS, CONFIG = "codec.safetensors", "config.yaml"
+CHECKSUMS = "crc32"  # in the metadata of WEIGHTS: the checksum of each tensor, as JSON
 MADE_OF = ("telucodec.nn.", "telucodec.quantization.", "telucodec.models.")  # what a codec is
 HOLDS = {  # what others read from a configuration without looking
     **dict.fromkeys(("seed", "sample_rate", "max_steps"), int),
@@ -25,12 +29,13 @@ HOLDS = {  # what others read from a configuration without looking
 
 
 def save_codec(codec: Codec, folder: Path) -> Path:
-    """Write the weights beside the folder's config.yaml, complete or not at all."""
+    """Write the weights, and a checksum of each, beside the folder's config.yaml, complete or not at all."""
     path = folder / WEIGHTS
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in codec.state_dict().items()}
+    checksums = json.dumps({name: _checksum(tensor) for name, tensor in weights.items()})
     with replacing(path) as partial:
         try:
-            save_file(weights, str(partial))
+            save_file(weights, str(partial), {CHECKSUMS: checksums})
         except SafetensorError as error:  # wraps the system's refusal to write
             raise OSError(str(error)) from None
     return path
@@ -58,12 +63,36 @@ def load_codec(folder: Path) -> tuple[Codec, dict[str, Any]]:
     try:
         _compare(wanted, path)
         codec: Codec = build(node, where, Codec)
-        codec.load_state_dict(load_file(str(path)))
+        codec.load_state_dict(read_weights(path))
     except FileNotFoundError:
         raise InputError(f"{path}: missing. The run has not saved a checkpoint yet: train longer.") from None
     except (SafetensorError, RuntimeError, OSError) as error:
         raise InputError(f"{path}: damaged or of another codec ({str(error).splitlines()[0]}).") from None
     return codec.eval(), config
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a stored codec, each held against its checksum. Files of older versions have none.
+
+    Raises:
+        InputError: a tensor has changed since it was written, or is not finite; the message names it.
+        SafetensorError: the file is damaged.
+    """
+    with safe_open(str(regular(path)), "pt") as file:
+        told = (file.metadata() or {}).get(CHECKSUMS)
+    checksums = None if told is None else held(from_json(told, f"{path}: {CHECKSUMS}"), {}, f"{path}: {CHECKSUMS}")
+    weights = load_file(str(path))
+    for name, tensor in weights.items():
+        if checksums is not None and checksums.get(name) != _checksum(tensor):
+            raise InputError(f"{path}: damaged: {name} has changed since it was written. {CURE}")
+        if not tensor.isfinite().all():
+            raise InputError(f"{path}: damaged: {name} is not finite. {CURE}")
+    return weights
+
+
+def _checksum(tensor: Tensor) -> int:
+    """The CRC-32 of a tensor's bytes, as the archive of a checkpoint has it."""
+    return crc32(tensor.reshape(-1).view(torch.uint8).numpy().data)
 
 
 def _compare(wanted: Mapping[str, tuple[int, ...]], path: Path) -> None:
@@ -73,7 +102,7 @@ def _compare(wanted: Mapping[str, tuple[int, ...]], path: Path) -> None:
         SafetensorError: the file is damaged.
         RuntimeError: the first difference.
     """
-    with safe_open(str(path), "pt") as file:
+    with safe_open(str(regular(path)), "pt") as file:
         found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 (no mapping)
     for name in [*wanted, *found]:
         if wanted.get(name) != found.get(name):

@@ -96,11 +96,10 @@ class Codebook(nn.Module):
         """
         counts = torch.bincount(codes, minlength=len(self.counts)).to(self.counts.dtype)
         frames = self.ranks.pool(len(wanted), counts)
-        if not frames:
-            return  # dropped in the whole step: nothing to learn, nothing to forget
-        self.count(counts)
-        self.restart(self, wanted.float(), frames / len(counts))
-        self.ranks.agree(*self.state())
+        if frames:  # else dropped in the whole step: nothing to learn, nothing to forget
+            self.count(counts)
+            self.restart(self, wanted.float(), frames / len(counts))
+        self.ranks.agree(*self.state())  # in any case: another process may have had some
 
     def count(self, chosen: Tensor) -> None:
         """Fold into the averages how many frames chose each codeword, [N]."""
@@ -202,14 +201,13 @@ class EMACodebook(Codebook):
         before, wanted = self.codewords.clone(), wanted.float()
         counts, sums = tally(self.ema_input(wanted, before, codes), codes, len(self.counts))
         frames = self.ranks.pool(len(wanted), counts, sums)
-        if not frames:
-            return  # dropped in the whole step: nothing to learn, nothing to forget
-        self.count(counts)
-        self.sums.lerp_(sums, 1 - self.decay)
-        self.restart(self, wanted, frames / len(counts))
-        means = self.sums / self.counts.clamp(min=1e-12)[:, None]
-        self.codewords.copy_(torch.where(self.counts[:, None] > 1e-12, means, before))
-        self.ranks.agree(*self.state())
+        if frames:  # else dropped in the whole step: nothing to learn, nothing to forget
+            self.count(counts)
+            self.sums.lerp_(sums, 1 - self.decay)
+            self.restart(self, wanted, frames / len(counts))
+            means = self.sums / self.counts.clamp(min=1e-12)[:, None]
+            self.codewords.copy_(torch.where(self.counts[:, None] > 1e-12, means, before))
+        self.ranks.agree(*self.state())  # in any case: another process may have had some
 
     @torch.no_grad()
     def place(self, moved: Tensor, places: Tensor, count: float) -> None:

@@ -8,13 +8,15 @@ from zipfile import ZipFile
 import numpy as np
 import torch
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
+from packaging.version import Version
 
 from telucodec import ranks
 from telucodec.disk import replacing
 from telucodec.errors import InputError
 from telucodec.models.stored import CONFIG_VERSION
-from telucodec.reading import held
+from telucodec.reading import held, regular
 
+OLDER = "Delete it to use an older one."
 FORMAT = 2  # of our part of a checkpoint; older ones are brought to it by MIGRATIONS
 
 
@@ -75,6 +77,7 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     Raises:
         InputError: missing, cut short, changed, or of another version; the message names the file.
     """
+    regular(path, OLDER)
     try:
         with ZipFile(path) as archive:
             if sum(part.file_size for part in archive.infolist()) > path.stat().st_size:
@@ -86,13 +89,14 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
         version, config_version, layout = own["version"], own["config_version"], own["format"]
         if config_version == CONFIG_VERSION and layout in MIGRATIONS:
             MIGRATIONS[layout](own)
+        if own["format"] == FORMAT:
+            held(own, OWN, "telucodec in it")
+            Version(checkpoint[VERSION])
     except FileNotFoundError:
         raise InputError(f"{path}: no such checkpoint.") from None
     except Exception as error:  # torch raises a dozen kinds for a damaged file
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            f"{path}: damaged or no checkpoint of telucodec ({why}). Delete it to use an older one."
-        ) from None
+        raise InputError(f"{path}: damaged or no checkpoint of telucodec ({why}). {OLDER}") from None
     if own["format"] != FORMAT or config_version != CONFIG_VERSION:
         raise InputError(
             f"{path}: written by telucodec {version} in checkpoint format {layout}, config version "
@@ -108,7 +112,11 @@ def _from_1(own: dict[str, Any]) -> None:
     own |= {"format": 2, "random": [states | {"cuda": devices[0] if devices else None}], "clipping": {}}
 
 
-WHOLE = {"telucodec": dict, "global_step": int, "state_dict": dict}  # what others read from one without looking
+VERSION = "pytorch-lightning_version"
+# what Lightning and we read from one without looking
+WHOLE = {"telucodec": dict, "global_step": int, "state_dict": dict, "optimizer_states": list, "loops": dict}
+WHOLE |= {"callbacks": dict, VERSION: str}
+OWN = {"random": list, "clipping": dict}
 MIGRATIONS = {1: _from_1}  # format -> what brings our part of such a checkpoint to FORMAT
 
 

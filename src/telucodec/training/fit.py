@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 import yaml
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -21,7 +22,7 @@ from telucodec.models.pretrained import load_pretrained
 from telucodec.models.stored import CONFIG
 from telucodec.training.callbacks.stop import Stop
 from telucodec.training.callbacks.validation import Validation
-from telucodec.training.checkpoint import read_checkpoint
+from telucodec.training.checkpoint import OLDER, read_checkpoint
 from telucodec.training.compiled import as_written, compile_networks
 from telucodec.training.context import Run
 from telucodec.training.module import CodecTraining
@@ -30,7 +31,7 @@ from telucodec.training.quiet import quiet
 from telucodec.training.reach import first_values, outlooks
 from telucodec.training.record import RunRecord, circumstances
 from telucodec.training.report import report, start_table
-from telucodec.training.resume import bind_data, remove_remains
+from telucodec.training.resume import DATA, bind_data, remove_remains
 from telucodec.training.summary import summarise
 from telucodec.training.trainer import Device
 
@@ -47,6 +48,7 @@ class Start:
     base: Mapping[str, Any] | None = None  # the configuration whose first weights it takes over
 
 
+@ranks.told_once()
 def fit(config: Mapping[str, Any], start: Start, console: Console) -> bool:
     """Train, write the record, and print what came of it.
 
@@ -69,11 +71,11 @@ def fit(config: Mapping[str, Any], start: Start, console: Console) -> bool:
     data: SpeechData = build(config["loader"], "loader")
     module, paired = first_weights(config, start.base)
     evaluator = build(config["evaluator"], "evaluator")
-    data.prepare()
+    data.prepare(kept if (kept := start.folder / DATA).exists() else None)
     if config["init_from"] is not None and start.checkpoint is None:
         told = load_pretrained(module.codec, Path(str(config["init_from"])).expanduser())
         module.average.follow(module.codec)
-        console.print(f"starts from {told}", highlight=False, soft_wrap=True)
+        console.print(f"starts from {told}", highlight=False, markup=False, soft_wrap=True)
     begun = first_values(start.folder) if start.checkpoint else {}
     reach = outlooks(config["targets"], module, config["max_steps"], begun)
     step = read_checkpoint(start.checkpoint)["global_step"] if start.checkpoint else 0
@@ -128,6 +130,11 @@ def _train(run: Run, trainer: lightning.Trainer, module: CodecTraining, start: S
         raise
     except InputError as error:  # one from a loading process comes wrapped in that process's traceback
         raise InputError(str(error).rpartition(f"{InputError.__module__}.InputError: ")[2]) from None
+    except Exception as error:
+        if not module.revived or isinstance(error, torch.OutOfMemoryError):
+            raise
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"  # a checkpoint may hold anything
+        raise InputError(f"{start.checkpoint}: cannot be gone on from ({why}). {OLDER}") from error
     finally:
         with suppress(InputError):  # a full disk must not hide what went wrong before
             run.record.write("run.json", facts | _progress(run, trainer.global_step, status))

@@ -148,6 +148,7 @@ class CodecTraining(lightning.LightningModule):
         restore_random_states(states[ranks.own() if len(states) == ranks.count() else 0])
         for name, (steps, clipped) in self.revived["clipping"].items():
             self.players[name].count_on(steps, clipped.to(self.device))
+        self.revived = {}  # all is restored
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         self.idle_since = time.monotonic()

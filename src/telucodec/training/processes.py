@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 LED = "TELUCODEC_LED"  # set in processes that `telucodec train` has started: it keeps their meeting point
+MET = "telucodec/met"  # at the meeting point that it keeps: set once they have met
 TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # what `telucodec train` sets too
 SLURM = ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_LOCALID")  # the first is set by srun alone
 

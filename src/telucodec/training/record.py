@@ -16,7 +16,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from telucodec.disk import write_text
+from telucodec.disk import opened, write_text
 from telucodec.errors import InputError
 from telucodec.metrics.evaluation import Row
 from telucodec.reading import from_json, held, read_text
@@ -68,12 +68,22 @@ class RunRecord(Logger):
         row = {"step": step or 0, "seconds": round(self.seconds, 3)} | {k: float(v) for k, v in metrics.items()}
         self.rows.append(row)
         self.latest |= row
-        _append(self.folder / "metrics.jsonl", row)
+        _append(self.folder / "metrics.jsonl", _line(row))
 
     @rank_zero_only
     def tell(self, row: Mapping[str, Any]) -> None:
         """Add a row to incidents.jsonl: the step, and what happened in it."""
-        _append(self.folder / INCIDENTS, row)
+        _append(self.folder / INCIDENTS, _line(row))
+
+    def flush(self) -> None:
+        """See to it that the rows so far outlive a loss of power, as the checkpoint does that comes after them.
+
+        Raises:
+            InputError: they cannot be written; the message names the file.
+        """
+        for path in (self.folder / "metrics.jsonl", self.folder / INCIDENTS):
+            if path.exists():
+                _append(path, "", last=True)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """config.yaml holds them already."""
@@ -162,10 +172,12 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _append(path: Path, row: Mapping[str, Any]) -> None:
+def _append(path: Path, text: str, *, last: bool = False) -> None:
     try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(_line(row))
+        with open(opened(path, os.O_APPEND), "a", encoding="utf-8") as file:
+            file.write(text)
+            if last:
+                os.fsync(file.fileno())
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}). Free some space and resume.") from None
 

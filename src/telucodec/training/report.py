@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table
 
 from telucodec.models.codec import Codec
@@ -41,12 +42,13 @@ def start_table(run: Run, codec: Codec) -> Table:
     rate, size, field = codec.frame_rate, codec.parameter_count / 1e6, codec.receptive_field
     cost = f"{codec.macs_per_second() / 1e6:.0f} M multiply-adds a second of audio"
     bits = codec.quantizer.bits_per_frame
-    table = Table("run", str(run.folder), show_edge=False)
+    table = Table("run", escape(str(run.folder)), show_edge=False)
     table.add_row("codec", f"{size:.2f} M parameters, {cost}")
     table.add_row("rate", f"{codec.bitrate:.2f} kbit/s: {rate:g} frames/s (hop {codec.hop_length}), {bits:g} bits each")
     reach = f"{field:.0f} samples, {1000 * field / codec.sample_rate:.0f} ms" if isfinite(field) else "unbounded"
     table.add_row("receptive field", reach)
-    table.add_row("speech", f"{hours * 60:.1f} minutes in {len(train)} utterances ({run.data.manifest.path})")
+    where = escape(str(run.data.manifest.path))
+    table.add_row("speech", f"{hours * 60:.1f} minutes in {len(train)} utterances ({where})")
     epoch = run.data.steps_per_epoch
     told = f"{run.max_steps}: {run.max_steps / epoch:.1f} epochs of {epoch:.1f} steps, {heard:.2f} hours heard in all"
     table.add_row("steps", told)
@@ -77,7 +79,7 @@ def report(run: Run, adversary_start: int) -> None:
         "try it": f"{here}telucodec reconstruct {folder} IN.wav OUT.wav",
     }
     text = "\n".join(f"{name + ':':<9} {path}" for name, path in paths.items())
-    run.console.print(text, highlight=False, soft_wrap=True)
+    run.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def command_prefix() -> str:

@@ -9,15 +9,20 @@ from typing import Any
 from rich.console import Console
 
 from telucodec.data.manifest import Manifest, read_manifest, write_manifest
-from telucodec.disk import is_held, remove_partial
+from telucodec.disk import is_held, no_links, remove_partial
 from telucodec.errors import InputError
 from telucodec.models.stored import read_config
 from telucodec.training.checkpoint import newest_checkpoint
 
 FREE = ("resume", "run_root", "max_steps")  # may differ between a run and what continues it
 # and so may these: one device or many make the same run, and so does each answer to what goes wrong, until it does
-ELASTIC = ("trainer.devices", "trainer.strategy", "callback.nonfinite", "callback.broken")
+ELASTIC = (
+    *("trainer.devices", "trainer.strategy", "callback.nonfinite", "callback.broken"),
+    *("callback.health", "callback.requeue"),  # these move nothing
+)
+ADDED = {"trainer.benchmark": False, "trainer.compile": False}  # what older versions did, which had no such keys
 LISTED = 5  # runs that an error names
+PLACES = ("checkpoints", "audio", "pictures", "tensorboard")  # folders that a training writes into
 DATA = "data.jsonl"  # the utterances that a run was started with, in its folder
 
 
@@ -45,7 +50,7 @@ def run_to_continue(home: Path, config: Mapping[str, Any], console: Console) -> 
         told = "".join(f"\n  {line}" for line in passed[:LISTED])
         more = f"\n  and {len(passed) - LISTED} older ones" if len(passed) > LISTED else ""
         raise InputError(f"{looked}.{told}{more}\nresume=auto starts a new one.")
-    console.print(f"{looked}; starting a new one.", highlight=False)
+    console.print(f"{looked}; starting a new one.", highlight=False, markup=False)
     return None
 
 
@@ -104,8 +109,13 @@ def bind_data(folder: Path, manifest: Manifest) -> dict[str, Any]:
 
 
 def remove_remains(folder: Path) -> None:
-    """Remove the half-written files that a killed process left in a run's folder; nobody else may be at work there."""
-    for place in (folder, *(folder / name for name in ("checkpoints", "audio", "pictures"))):
+    """Remove the half-written files that a killed process left in a run's folder; nobody else may be at work there.
+
+    Raises:
+        InputError: a folder in it is a link, which would lead all that is removed and written out of it.
+    """
+    no_links(folder, PLACES)
+    for place in (folder, *(folder / name for name in PLACES)):
         remove_partial(place)
 
 
@@ -126,22 +136,23 @@ def resume_from(folder: Path, config: Mapping[str, Any], console: Console) -> Pa
         console.print(f"max_steps {steps} -> {config['max_steps']}: what follows it changes too.", highlight=False)
     path, skipped = newest_checkpoint(folder)
     for message in skipped:
-        console.print(f"skipped: {message}", highlight=False, soft_wrap=True)
+        console.print(f"skipped: {message}", highlight=False, markup=False, soft_wrap=True)
     if path is None and skipped:
         raise InputError(f"{folder}: no checkpoint of it can be read. Start a new run with resume=never.")
     if path is None and config["resume"] == "must":
         raise InputError(f"{folder}: has no checkpoint yet. resume=auto starts it from the first step.")
     if path is None:
-        console.print(f"{folder}: has no checkpoint yet; it starts from the first step.", highlight=False)
+        console.print(f"{folder}: has no checkpoint yet; it starts from the first step.", highlight=False, markup=False)
     else:
-        console.print(f"continuing {folder} from {path.name}", highlight=False)
+        console.print(f"continuing {folder} from {path.name}", highlight=False, markup=False)
     return path
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What two configurations disagree about, as `key: old -> new`.
 
-    `max_steps` may differ, and with it what follows it, such as the length of a schedule; so may the devices.
+    `max_steps` may differ, and with it what follows it, such as the length of a schedule; so may the devices. A key
+    that the old one lacks is no difference where its value is what older versions did.
 
     >>> differences({"a": {"b": 1, "c": 5}, "max_steps": 5}, {"a": {"b": 2, "c": 9}, "max_steps": 9})
     ['a.b: 1 -> 2']
@@ -149,6 +160,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     following = (old.get("max_steps"), new.get("max_steps"))
     rest = [{k: v for k, v in config.items() if k not in FREE} for config in (old, new)]
     other = [each for each in _unlike(rest[0], rest[1]) if not each[0].startswith(ELASTIC)]
+    other = [(key, a, b) for key, a, b in other if not (a is None and key in ADDED and b == ADDED[key])]
     return [f"{key}: {a} -> {b}" for key, a, b in other if (a, b) != following]
 
 

@@ -13,6 +13,7 @@ from telucodec.errors import InputError
 from telucodec.models.assess import Assessment, keyed
 from telucodec.training.checkpoint import newest_checkpoint, read_checkpoint
 from telucodec.training.module import CodecTraining
+from telucodec.training.resume import DATA
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,8 +41,11 @@ def question(
     stored = read_checkpoint(checkpoint)
     data: SpeechData = build(config["loader"], "loader")
     module: CodecTraining = build(config["training"], "training")
-    data.prepare()
-    module.load_state_dict(stored["state_dict"])
+    data.prepare(kept if (kept := folder / DATA).exists() else None)
+    try:
+        module.load_state_dict(stored["state_dict"])
+    except RuntimeError as error:
+        raise InputError(f"{checkpoint}: is of another configuration ({' '.join(str(error).split())[:300]}).") from None
     assessment, utterances = (
         Assessment(module.evaluated(), build(config["evaluator"], "evaluator")),
         data.utterances("valid"),

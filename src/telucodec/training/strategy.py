@@ -11,11 +11,12 @@ import torch.distributed as dist
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 
 from telucodec.errors import InputError, LostError, above
-from telucodec.training.processes import Place
+from telucodec.training.processes import MET, Place
 
 OURS = "Use trainer=ddp (GPUs) or trainer=ddp_cpu (processes on a CPU)"
 # the beginning of a name in Lightning -> why it cannot work here
 REFUSED = {
+    "ddp_find_unused_parameters_true": "overwrites buffers before each forward pass, and with them what an update did",
     "ddp_find_unused": "waits in each player's step for the gradients of the other one, which never come",
     "ddp_static": "takes every backward pass to use the same parameters, but the two players' do not",
     "static": "takes every backward pass to use the same parameters, but the two players' do not",
@@ -80,6 +81,8 @@ class DataParallel:
                 world_size=place.count,
                 timeout=self.timeout,
             )
+            if store is not None:
+                store.set(MET, "")
         except RuntimeError as error:
             raise InputError(f"no meeting with the other processes at {place.address}:{place.port}: {error}") from None
         try:

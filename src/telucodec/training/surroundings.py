@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import resource
 import shutil
 import sys
@@ -122,10 +123,11 @@ def cpu() -> Iterator[Finding]:
 def cuda() -> Iterator[Finding]:
     """What torch was built for, the driver, and every GPU."""
     torch: Any = import_module("torch")
-    built, there = torch.version.cuda, torch.cuda.is_available()
+    built, rocm, there = torch.version.cuda, torch.version.hip, torch.cuda.is_available()
     driver = torch._C._cuda_getDriverVersion() if built else 0
     has = f"driver for CUDA {driver // 1000}.{driver % 1000 // 10}" if driver else "no driver"
-    told = f"torch is built for CUDA {built}; {has}" if built else "torch is built for the CPU alone"
+    other = f"torch is built for ROCm {rocm}" if rocm else "torch is built for the CPU alone"
+    told = f"torch is built for CUDA {built}; {has}" if built else other
     lost = bool(driver) and not there
     cure = "CUDA_VISIBLE_DEVICES hides the GPUs, or the driver is older than this torch" if lost else ""
     yield Finding("devices", "CUDA", told, "note" if lost else "good", cure)
@@ -187,13 +189,30 @@ def limits() -> Iterator[Finding]:
 
 
 def _gpu(torch: Any, number: int) -> Finding:
-    free, total = torch.cuda.mem_get_info(number)
     major, minor = torch.cuda.get_device_capability(number)
+    try:
+        one = torch.ones(1, 1, device=f"cuda:{number}")
+        wrong = "" if float(one @ one) == 1 and _is_built_for(torch, major, minor) else "this torch is not built for it"
+        free, total = torch.cuda.mem_get_info(number)
+    except RuntimeError as error:
+        wrong = " ".join(str(error).split())[:200]
+    if wrong:  # trainer=auto takes the first
+        told = f"{torch.cuda.get_device_name(number)}, capability {major}.{minor}, cannot compute ({wrong})"
+        cure = "hide it with CUDA_VISIBLE_DEVICES, or install a torch that is built for it"
+        return Finding("devices", f"GPU {number}", told, "note" if number else "bad", cure)
     half = "bf16" if major >= 8 else "no bf16 of its own"
     memory = f"{free / GIB:.1f} of {total / GIB:.1f} GiB free"
     told = f"{torch.cuda.get_device_name(number)}, {memory}, capability {major}.{minor}, {half}"
     full = free < GIB
     return Finding("devices", f"GPU {number}", told, "note" if full else "good", "others use it" if full else "")
+
+
+def _is_built_for(torch: Any, major: int, minor: int) -> bool:
+    """Whether this torch holds programs for a capability: sm_80 runs on 8.0 to 8.9, compute_80 on all from 8.0 on."""
+    kinds = re.findall(r"\b(sm|compute)_(\d+)", " ".join(torch.cuda.get_arch_list()))  # sm_90a is one for 9.0
+    built = [(kind, divmod(int(digits), 10)) for kind, digits in kinds]
+    exact = any(kind == "sm" and of[0] == major and of[1] <= minor for kind, of in built)
+    return not built or exact or any(kind == "compute" and of <= (major, minor) for kind, of in built)
 
 
 def _disk(what: str, folder: Path, cure: str) -> Finding:

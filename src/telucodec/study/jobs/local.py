@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from telucodec.disk import opened
 from telucodec.errors import InputError
 from telucodec.study.jobs.job import Job
 from telucodec.study.jobs.outcome import ATTEMPT, LOG
@@ -54,7 +55,7 @@ class Process:
         if devices:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, devices))
         try:
-            with self.log.open("ab") as log:
+            with open(opened(self.log, os.O_APPEND), "ab") as log:
                 log.write(f"{ATTEMPT}{datetime.now().isoformat(timespec='seconds')}\n".encode())
                 log.flush()
                 self.process = subprocess.Popen(

@@ -16,8 +16,8 @@ class BrokenFiles(Callback):
     """Names and counts crops that could not be read, and ends a run that has too many of them.
 
     Another crop stands in for each (`Segments`), so no process leaves a step alone; all of them count those of all,
-    and end together. A batch in which `TRIES` crops or more could not be read ends the run at once: one of them may
-    have found no stand-in, and a disk is probably gone.
+    and end together. A place for which `TRIES` crops in a row could not be read is silent, and ends the run at once
+    whatever the rate: a disk is probably gone.
 
     Args:
         rate: share of all crops that may be broken, in [0, 1).
@@ -45,13 +45,19 @@ class BrokenFiles(Callback):
         for each in broken:
             if each.file not in self.named:
                 self.named.add(each.file)
-                self.run.record.tell({"step": step, "what": "another crop in its place"} | each._asdict())
+                told = {"step": step, "what": "another crop in its place", "file": each.file, "why": each.why}
+                self.run.record.tell(told)
                 text = f"step {step}: another crop in its place: {each.why}"
                 self.run.console.print(text, markup=False, highlight=False, soft_wrap=True)
         for logger in trainer.loggers:
             logger.log_metrics({"data/broken": self.count}, step)
         crops = step * self.run.data.batch_size
-        if any(len(one) >= TRIES for one in own) or self.count > max(self.grace, self.rate * crops):
+        if silent := [each for each in broken if each.silent]:
+            raise InputError(
+                f"{TRIES} training crops in a row could not be read for one place in step {step}: a disk is probably "
+                f"gone. The last: {silent[-1].why} What was saved before is kept: put the files back, and resume."
+            )
+        if self.count > max(self.grace, self.rate * crops):
             raise InputError(
                 f"{self.count} of {crops} training crops could not be read by step {step}, more than "
                 f"callback.broken.rate {self.rate:g} allows; {len(self.named)} files, the last: {broken[-1].why} "

@@ -13,7 +13,7 @@ from telucodec.diagnosis.gradient_findings import GradientFindings, Site
 from telucodec.diagnosis.gradient_picture import draw
 from telucodec.diagnosis.gradients import TermGradients
 from telucodec.diagnosis.probe import Subject
-from telucodec.errors import at_least
+from telucodec.errors import InputError, at_least
 from telucodec.training.compiled import as_written
 from telucodec.training.context import Run
 from telucodec.training.module import CodecTraining
@@ -52,13 +52,15 @@ class Gradients(Callback):
         start = time.monotonic()
         try:
             findings = self._measured(trainer, pl_module, batch.audio)
-        except torch.cuda.OutOfMemoryError:
-            torch.cuda.empty_cache()
-            self.run.console.print(
+        except torch.cuda.OutOfMemoryError as error:
+            told = (
                 f"step {step}: no gradients per loss: those of all terms do not fit into the GPU's memory at once. "
-                "Leave weights out of callback.gradients.sites.",
-                markup=False,
+                "Leave weights out of callback.gradients.sites."
             )
+            if ranks.together():  # the others may be waiting in the middle of it
+                raise InputError(told) from error
+            torch.cuda.empty_cache()
+            self.run.console.print(told, markup=False)
             return
         if ranks.own() == 0:
             self.run.show("why/gradients", draw(findings), step, "gradients")

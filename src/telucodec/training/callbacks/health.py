@@ -60,7 +60,7 @@ class Health(Callback):
     ) -> None:
         assert isinstance(pl_module, CodecTraining)
         if pl_module.idle_since:
-            self.waited += time.monotonic() - pl_module.idle_since
+            self.waited += self.run.data.arrived - pl_module.idle_since
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -105,6 +105,12 @@ class Skip(Raise):
     def on_train_batch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
     ) -> None:
+        assert isinstance(pl_module, CodecTraining)
+        self.clipping = {name: player.counters() for name, player in pl_module.players.items()}
+        self.before_step()
+
+    def before_step(self) -> None:
+        """Called before each step."""
         self.snapshot.take()
 
     def passed(self) -> None:
@@ -117,7 +123,8 @@ class Skip(Raise):
         self.streak, self.count = self.streak + 1, self.count + 1
         self.snapshot.restore()
         module.figures = {}
-        module.clipping()  # read, so that the next reading begins after this step
+        for name, counters in self.clipping.items():
+            module.players[name].count_on(*counters)
         self._tell(step, finding, self.done())
         self.run.console.print(f"step {step}: {self.done()}: {finding}", markup=False, highlight=False, soft_wrap=True)
         for logger in trainer.loggers:
@@ -156,20 +163,24 @@ class Rollback(Skip):
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
         self.streak, self.since = 0, trainer.global_step
+        self.moved = False  # whether a finite step was made since the last rollback
 
-    def on_train_batch_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def before_step(self) -> None:
         """Nothing: a checkpoint is what it goes back to."""
 
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         self.snapshot.take()
-        self.streak, self.since = 0, trainer.global_step
+        if self.moved:  # what was just gone back to is the same checkpoint, whatever number it is saved under
+            self.streak, self.since = 0, trainer.global_step
 
     def passed(self) -> None:
-        """Nothing: only a new checkpoint makes up for it."""
+        self.moved = True  # only a new checkpoint makes up for it
+
+    def answer(self, trainer: lightning.Trainer, module: CodecTraining, batch: Batch) -> None:
+        super().answer(trainer, module, batch)
+        self.moved = False
 
     def done(self) -> str:
         return f"rolled back to step {self.since}"

@@ -11,6 +11,9 @@ from telucodec import ranks
 from telucodec.errors import DivergedError, InputError, at_least
 from telucodec.models.codec import Codec
 from telucodec.models.stored import save_codec
+from telucodec.quantization.codebook import Codebook
+from telucodec.quantization.ranks import OwnRank
+from telucodec.training.callbacks.validation import Validation
 from telucodec.training.checkpoint import AtomicIO, saved
 from telucodec.training.context import Run
 from telucodec.training.module import CodecTraining
@@ -41,9 +44,14 @@ class Saving(Callback):
     def on_load_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
+        assert isinstance(pl_module, CodecTraining)
         before, now = len(checkpoint["telucodec"]["random"]), ranks.count()
         if before != now and trainer.is_global_zero:
             told = f"{before} processes made this checkpoint, {now} go on: random numbers continue as the first one's."
+            self.run.console.print(told, highlight=False)
+        books = [module for module in pl_module.codec.modules() if isinstance(module, Codebook)]
+        if before > 1 and any(type(book.ranks) is OwnRank for book in books):
+            told = "ranks=own: a checkpoint holds the first process's codebooks; all go on from them."
             self.run.console.print(told, highlight=False)
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -59,13 +67,18 @@ class Saving(Callback):
         assert isinstance(pl_module, CodecTraining)
         step = trainer.global_step
         due = step % self.every == 0 or step == trainer.max_steps or self.run.stop.stopping
-        if not (due or (self.key and ranks.from_first(self._leads(step)))):
+        validated = self.key and any(  # what all processes know; the rows are with the first
+            isinstance(each, Validation) and step % each.every == 0
+            for each in trainer.callbacks  # type: ignore[attr-defined]
+        )
+        if not (due or (validated and ranks.by_first(lambda: self._leads(step)))):
             return
         if not all(bool(p.isfinite().all()) for p in pl_module.codec.parameters()):
             raise DivergedError(
                 f"{self.run.folder}: the codec's weights are not finite any more at step {step}: the run diverged. "
                 "Lower optimizer.lr or the weight of a loss. What was saved before is kept."
             )
+        ranks.by_first(self.run.record.flush)
         codec = pl_module.evaluated()  # first: it takes over what is no parameter, and the checkpoint holds it
         trainer.save_checkpoint(self.run.folder / "checkpoints" / f"step-{step:09d}.ckpt")
         checkpoint_io = trainer.strategy.checkpoint_io

@@ -26,7 +26,7 @@ class Stop(Callback):
         self.asked = False  # a signal came
         self.stopping = False  # this step is the last one, and is to be saved
         self.signal: int | None = None  # the first that came; once it is stopping, the same in all processes
-        self.since = 0.0  # when it came
+        self.since = 0.0  # when it came, or was heard of
         self.afterwards: list[Callable[[], None]] = []  # called once it is written down that the run was stopped
 
     @contextmanager
@@ -58,6 +58,8 @@ class Stop(Callback):
         others when it is back.
         """
         if not self.stopping and ranks.anywhere(self.asked):
+            if not self.asked:
+                self.since = time.monotonic()  # another process was: its signal may still come here, as an echo
             self.asked = self.stopping = trainer.should_stop = True
             self.signal = next((number for number in ranks.gathered(self.signal) if number is not None), None)
         return self.stopping
