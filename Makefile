@@ -38,10 +38,10 @@ train: $(RUN) ## Train the default codec on synthetic Telugu speech; ARGS='data=
 	@$(BIN)/telucodec train $(ARGS)
 
 test: $(DEV) ## Run the fast tests (a few minutes on two cores)
-	@$(BIN)/python -m pytest -n 2 -m 'not slow' $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow' $(ARGS)
 
 test-all: $(DEV) ## Run all tests, the default training and the wheel included
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 lint: $(DEV) ## Check style and formatting
 	@$(BIN)/ruff check .

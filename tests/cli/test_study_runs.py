@@ -92,7 +92,7 @@ def test_the_documents_study_runs_with_the_budget_for_trying(tmp_path):
     subprocess.run(command, cwd=tmp_path, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True)
     home = tmp_path / "runs/seed_documents/tiny"
     runs = table(home / "runs.csv")
-    assert {row["status"] for row in runs} == {"finished"}
-    assert {row["arm"] for row in runs} == {"s003_before", "s004_before", "s004"}
-    assert len(runs) == 3
+    made = [row["arm"] for row in runs if row["status"] == "finished"]
+    assert sorted(made) == ["s003_before", "s004", "s004_before"], "what was asked for, and the base"
+    assert {row["status"] for row in runs if row["arm"] not in made} == {"missing"}
     assert "s004_before" in (home / "report.html").read_text()

@@ -30,6 +30,7 @@ LATE = (  # codebooks begin by k-means, dead codewords are moved, the adversary 
     f"callback.saving.every={STEPS}",
     f"callback.gradients.every={STEPS}",
 )
+SPOILED = "nonfinite=skip"  # with it a sample of the last process's seventh batch is not a number
 LIMIT = 1e-5  # of what rounding may do to the loss in 20 steps
 NOISE = 1e-3  # and to what amplifies it: gradients of spectra near zero, a term that is a hundredth of the loss
 STATISTICS = (  # everything that is one number of the whole batch
@@ -88,9 +89,12 @@ def _train(rank, count, folder, speech, overrides):
     """In one process: what it hears in each step and what it ends with is kept."""
     torch.set_num_threads(1)
     heard, step, summarise = [], CodecTraining.training_step, fitting.summarise
+    spoiled = SPOILED in overrides and rank == count - 1
 
     def training_step(self, batch, index):
-        heard.append(batch.audio)
+        heard.append(batch.audio.clone())
+        if spoiled and len(heard) == 7:
+            batch.audio[0, 0, 0] = torch.nan
         return step(self, batch, index)
 
     def end(run, module, *rest):
@@ -107,8 +111,11 @@ def _train(rank, count, folder, speech, overrides):
 
 @pytest.mark.slow
 def test_two_processes_end_with_the_same_bits(trained):
-    two = trained(2)
+    """Also after a step that was not finite in one of them alone."""
+    two = trained(2, SPOILED)
     assert unlike(*two.states) == []
+    (incident,) = map(json.loads, (two.run / "incidents.jsonl").read_text().splitlines())
+    assert (incident["step"], incident["what"], incident["tensors"][0]) == (7, "left out", "target")
     assert sum(two.at("codebook/0/restarts").values()) > 0, "codewords were moved"
     assert "loss/adversarial" in two.rows[-1] or any("loss/adversarial" in row for row in two.rows)
 
@@ -218,17 +225,16 @@ def test_two_devices_as_typed_and_killed(speech, tmp_path):
     assert facts["status"] == "interrupted"
     assert facts["device"].startswith("2 x ")
     words = ("max_steps=100000", "callback.validation.every=100000", f"resume={run}")
-    for victim in ("one of two", "the command"):
-        process, before = typed(speech, tmp_path, *words), len((run / "metrics.jsonl").read_text())
-        until(lambda before=before: len((run / "metrics.jsonl").read_text()) > before, process)
-        own = children(process.pid)
-        assert len(own) == 2
-        os.kill(own[1] if victim == "one of two" else process.pid, signal.SIGKILL)
-        assert process.wait(PATIENCE) == (1 if victim == "one of two" else -signal.SIGKILL)
-        end = time.monotonic() + SECONDS
-        while not all(map(gone, own)):
-            assert time.monotonic() < end, "they outlive what started them"
-            time.sleep(0.05)
+    process, before = typed(speech, tmp_path, *words), len((run / "metrics.jsonl").read_text())
+    until(lambda: len((run / "metrics.jsonl").read_text()) > before, process)
+    own = children(process.pid)
+    assert len(own) == 2
+    os.kill(own[1], signal.SIGKILL)
+    assert process.wait(PATIENCE) == 1
+    end = time.monotonic() + SECONDS
+    while not all(map(gone, own)):
+        assert time.monotonic() < end, "they outlive what started them"
+        time.sleep(0.05)
     assert "process 1 of 2 was killed by SIGKILL, and the run with it" in (tmp_path / "out.txt").read_text()
 
 
