@@ -82,7 +82,8 @@ def test_info_from_the_command_line(source, tmp_path, capsys):
     assert run("info", out / "manifest.jsonl", "--json") == 0
     assert json.loads(capsys.readouterr().out)["all"]["utterances"] == 9
     first = next((out / "audio").rglob("*.flac"))
-    first.write_bytes(first.read_bytes()[:-1] + b"\0")
+    whole = first.read_bytes()
+    first.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     assert run("info", out, "--verify") == 1
     assert f"{first}: changed since the manifest was made" in capsys.readouterr().out
 

@@ -48,7 +48,8 @@ def _histogram(axes: Axes, entries: Sequence[Entry], value: Callable[[Entry], fl
     axes.set_xlabel(label)
     axes.set_ylabel("utterances")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    # above the bars: looking for the best place among them takes long
+    axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(SPLITS))
 
 
 def _speakers(axes: Axes, entries: Sequence[Entry]) -> None:

@@ -59,7 +59,7 @@ def front_figure(placed: Placed, axes_of: Sequence[Measure]) -> "Figure | None":
     axes.grid(color="#ececec")
     axes.set_axisbelow(True)
     axes.margins(x=0.12)  # names stand to the right of their arms
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1, 1))
     return figure
 
 
