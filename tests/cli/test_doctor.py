@@ -132,6 +132,23 @@ def test_a_torch_for_rocm_is_not_called_one_for_the_cpu(monkeypatch):
     assert found["GPU 0"].verdict == "good"
 
 
+def test_a_torch_without_cuda_inside_is_one_for_the_cpu_whatever_its_version_says(monkeypatch):
+    monkeypatch.setattr(surroundings, "import_module", lambda name: library(built=False))
+    assert [finding.found for finding in surroundings.cuda()] == ["torch is built for the CPU alone"]
+
+
+def library(built):
+    cuda = SimpleNamespace(is_available=lambda: False)
+    inside = SimpleNamespace(**({"_cuda_getDriverVersion": lambda: 13000} if built else {}))
+    return SimpleNamespace(cuda=cuda, version=SimpleNamespace(cuda="13.0", hip=None), _C=inside)
+
+
+def test_a_torch_for_cuda_on_a_machine_whose_driver_shows_no_gpu(monkeypatch):
+    monkeypatch.setattr(surroundings, "import_module", lambda name: library(built=True))
+    (found,) = surroundings.cuda()
+    assert (found.found, found.verdict) == ("torch is built for CUDA 13.0; driver for CUDA 13.0", "note")
+
+
 def test_a_requirement_that_is_not_met_is_named(monkeypatch):
     asked = ["numpy>=999", "rich>=1", "surely-not-there>=2", "optuna>=999; extra == 'search'"]
     monkeypatch.setattr(surroundings, "requires", lambda name: asked)

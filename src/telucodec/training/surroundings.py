@@ -123,8 +123,9 @@ def cpu() -> Iterator[Finding]:
 def cuda() -> Iterator[Finding]:
     """What torch was built for, the driver, and every GPU."""
     torch: Any = import_module("torch")
-    built, rocm, there = torch.version.cuda, torch.version.hip, torch.cuda.is_available()
-    driver = torch._C._cuda_getDriverVersion() if built else 0
+    rocm, there = torch.version.hip, torch.cuda.is_available()
+    ask = getattr(torch._C, "_cuda_getDriverVersion", None)  # missing in a torch for the CPU, whatever its version says
+    built, driver = (torch.version.cuda, ask()) if ask else (None, 0)
     has = f"driver for CUDA {driver // 1000}.{driver % 1000 // 10}" if driver else "no driver"
     other = f"torch is built for ROCm {rocm}" if rocm else "torch is built for the CPU alone"
     told = f"torch is built for CUDA {built}; {has}" if built else other
