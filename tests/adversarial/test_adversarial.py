@@ -8,9 +8,10 @@ from telucodec.adversarial.adversary import Adversary
 from telucodec.adversarial.front_end import Unchanged
 from telucodec.adversarial.initial import Default
 from telucodec.adversarial.objective import BinaryCrossEntropy, Hinge, LeastSquares, Mixed, Objective
+from telucodec.adversarial.period import MultiPeriod
 from telucodec.adversarial.scale import MultiScale, ScaleDiscriminator
 from telucodec.adversarial.stft import MultiResolutionSTFT, STFTDiscriminator
-from telucodec.nn.norm import no_norm
+from telucodec.nn.norm import no_norm, weight_norm
 from telucodec.records import Verdict
 
 X = torch.randn(2, 1, 4096)
@@ -183,3 +184,27 @@ def test_an_objective_needs_both_sides():
 
     with pytest.raises(TypeError, match="judge"):
         Half()
+
+
+@pytest.mark.parametrize(
+    ("discriminators", "dtype", "within"),
+    [
+        (
+            {"period": MultiPeriod(periods=[2, 3], channels=[4, 8, 8], head_kernel=3, slope=0.1, norm=weight_norm)},
+            torch.float64,
+            1e-12,
+        ),
+        ({"scale": MultiScale(scales=2, channels=[4, 8], slope=0.2, norm=weight_norm)}, torch.float64, 1e-12),
+        ({"stft": MultiResolutionSTFT(n_ffts=[64, 32], channels=4, slope=0.2, norm=weight_norm)}, torch.float32, 1e-4),
+    ],
+)
+def test_one_pass_over_both_gives_the_loss_and_the_gradients_of_two(discriminators, dtype, within):
+    subject = adversary(discriminators).to(dtype)
+    target, audio = (torch.randn(3, 1, 512, dtype=dtype) for _ in range(2))
+    (judge,) = subject.discriminators.values()
+    alone = subject.objective.discriminator(judge(audio), judge(target))
+    loss, each = subject.loss(target, audio)
+    assert loss.item() == pytest.approx(alone.item(), rel=within)
+    assert list(each.values()) == [loss]
+    pairs = zip(*(torch.autograd.grad(value, list(subject.parameters())) for value in (loss, alone)), strict=True)
+    assert all(float((a - b).abs().max()) <= within * float(b.abs().max() + 1e-3) for a, b in pairs)

@@ -43,3 +43,13 @@ def test_snake_beta_starts_as_snake():
 
 def test_relu_by_hand():
     assert ReLU(2)(torch.tensor([[[-1.0], [2.0]]])).tolist() == [[[0.0], [2.0]]]
+
+
+@pytest.mark.parametrize("kind", [Snake, SnakeBeta])
+def test_the_analytic_gradient_is_the_numeric_one(kind):
+    activation = kind(3, alpha=0.7).double()
+    with torch.no_grad():
+        for parameter in activation.parameters():
+            parameter += 0.3 * torch.randn_like(parameter)
+    x = torch.randn(2, 3, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x, *_: activation(x), (x, *activation.parameters()))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 
 from telucodec.adversarial.front_end import FrontEnd
@@ -66,8 +67,9 @@ class Adversary(nn.Module):
         Returns:
             The mean or sum over discriminators, as the objective has it, and each one's own value by name.
         """
-        fake, real = self.front_end(audio.detach()), self.front_end(target)
-        losses = {name: self.objective.discriminator(d(fake), d(real)) for name, d in self.discriminators.items()}
+        both = self.front_end(torch.cat([audio.detach(), target]))  # one pass: weights are normalised and read once
+        verdicts = {name: _halves(d(both)) for name, d in self.discriminators.items()}
+        losses = {name: self.objective.discriminator(fake, real) for name, (fake, real) in verdicts.items()}
         return self.objective.gather(list(losses.values())), {name: value.detach() for name, value in losses.items()}
 
     @contextmanager
@@ -78,3 +80,14 @@ class Adversary(nn.Module):
             yield
         finally:
             self.requires_grad_(True)
+
+
+def _halves(verdict: Verdict) -> tuple[Verdict, Verdict]:
+    """The verdict on the first half of a batch, and that on the second."""
+    logits = [each.chunk(2) for each in verdict.logits]
+    features = [[each.chunk(2) for each in member] for member in verdict.features]
+    first, second = (
+        Verdict(tuple(each[half] for each in logits), tuple(tuple(each[half] for each in own) for own in features))
+        for half in (0, 1)
+    )
+    return first, second

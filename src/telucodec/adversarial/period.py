@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from telucodec.adversarial.layers import Heard, listen, verdict
 from telucodec.errors import at_least, inside
+from telucodec.nn.columns import ColumnConv2d
 from telucodec.nn.conv import Norm
 from telucodec.records import Verdict
 
@@ -39,7 +40,7 @@ class PeriodDiscriminator(nn.Module):
         self.period, self.slope, last = period, slope, channels[-1]
         strides = [3] * (len(channels) - 1) + [1]
         self.layers = nn.ModuleList(
-            norm(nn.Conv2d(before, after, (5, 1), (stride, 1), (2, 0)))
+            norm(ColumnConv2d(before, after, (5, 1), (stride, 1), (2, 0)))
             for before, after, stride in zip([1, *channels[:-1]], channels, strides, strict=True)
         )
         self.head = norm(nn.Conv2d(last, 1, (head_kernel, 1), padding=(head_kernel // 2, 0)))

@@ -1,9 +1,11 @@
 """Activations, all constructed with the number of channels that they act on."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from telucodec.errors import above, inside
 
@@ -27,7 +29,10 @@ class Snake(nn.Module):
         self.alpha = nn.Parameter(torch.full((1, channels, 1), float(alpha)))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + (self.alpha * x).sin().square() / (self.alpha + 1e-9)
+        y: Tensor = _Wave.apply(  # type: ignore[no-untyped-call]
+            x, self.alpha, (self.alpha + 1e-9).reciprocal()
+        )
+        return y
 
 
 class ELU(nn.ELU):
@@ -86,7 +91,10 @@ class SnakeBeta(nn.Module):
         self.log_beta = nn.Parameter(torch.full((1, channels, 1), math.log(alpha)))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + (self.log_alpha.exp() * x).sin().square() * (-self.log_beta).exp()
+        y: Tensor = _Wave.apply(  # type: ignore[no-untyped-call]
+            x, self.log_alpha.exp(), (-self.log_beta).exp()
+        )
+        return y
 
 
 class ReLU(nn.ReLU):
@@ -101,3 +109,27 @@ class ReLU(nn.ReLU):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+
+
+class _Wave(torch.autograd.Function):
+    """x + sin(a x)^2 b, which keeps nothing for its backward pass but what goes in and out, and works in place.
+
+    Shape:
+        - Input: x [B, C, T], a and b [1, C, 1]. Output: [B, C, T].
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        y = (a * x).sin_().square_().mul_(b).add_(x)
+        ctx.save_for_backward(x, a, b, y)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, a, b, y = ctx.saved_tensors
+        slope = (2 * a * x).sin_().mul_(gradient)  # d sin(a x)^2 = sin(2 a x) d(a x)
+        to_x = torch.addcmul(gradient, slope, a * b)
+        to_a = slope.mul_(x).sum((0, 2), keepdim=True) * b
+        to_b = (y - x).mul_(gradient).sum((0, 2), keepdim=True) / b
+        return to_x, to_a, to_b

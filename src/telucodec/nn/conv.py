@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from telucodec.nn.columns import ColumnConv1d, ColumnConvTranspose1d
 from telucodec.nn.padding import Centred
 
 Norm = Callable[[nn.Module], nn.Module]
@@ -49,7 +50,7 @@ class Conv1d(nn.Module):
         self.span, self.stride, self.padding = (kernel_size - 1) * dilation + 1, stride, padding
         if self.span < stride:
             raise ValueError(f"kernel_size {kernel_size} is smaller than stride {stride}: samples would be lost")
-        self.conv = norm(nn.Conv1d(in_channels, out_channels, kernel_size, stride, 0, dilation, bias=bias))
+        self.conv = norm(ColumnConv1d(in_channels, out_channels, kernel_size, stride, 0, dilation, bias=bias))
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.conv(self.padding.pad(x, self.span - self.stride))
@@ -97,7 +98,7 @@ class ConvTranspose1d(nn.Module):
         both = min(before, after)
         self.trim = (before - both, after - both)
         self.conv = norm(
-            nn.ConvTranspose1d(in_channels, out_channels, kernel_size, stride, both, groups=groups, bias=bias)
+            ColumnConvTranspose1d(in_channels, out_channels, kernel_size, stride, both, groups=groups, bias=bias)
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import lightning
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
+from torch.nn.utils import parametrize
 from torch.optim import Optimizer
 
 import telucodec
@@ -116,7 +117,8 @@ class CodecTraining(lightning.LightningModule):
         with self.adversary.frozen():
             for part, share in _shares(parts):
                 step = shared or self.reconstruct(part, share)
-                scored = self.terms(step)
+                with parametrize.cached():  # the adversary's weights, which two verdicts share, are normalised once
+                    scored = self.terms(step)
                 self._descend(self.combine(scored, step), share)
                 self._note(_values(scored), share)
                 evidence.append(step.quantized)
