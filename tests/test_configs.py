@@ -60,6 +60,7 @@ SMALL = {
     "trainer/ddp": ["trainer.accelerator=cpu", "trainer.devices=2"],
     "data/folder": ["data.root=/tmp"],
     "data/manifest": ["data.manifest=/tmp"],
+    "data/pack": ["data.manifest=/tmp"],
 }
 NEEDS = {"metric/perceptual": ("pesq", "pystoi", "visqol")}
 ROOM = {

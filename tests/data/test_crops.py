@@ -49,6 +49,48 @@ def test_the_order_is_a_function_of_seed_epoch_and_index():
     assert [a(position) for position in range(300)] != [c(position) for position in range(300)]
 
 
+def test_a_batch_is_drawn_at_once_as_its_crops_are_one_by_one():
+    order, other = (CropOrder([500, 90, 70000], crop=100, seed=3) for _ in range(2))
+    positions = [5, 0, 5, len(order) - 1, len(order), 7 * len(order) + 3]
+    assert order.batch(positions) == [other(position) for position in positions]
+
+
+@pytest.mark.parametrize("of", ["own", "instead"])
+def test_starts_are_uniform_and_go_by_no_rule(of):
+    """Chi-square over 100 places; neighbours, epochs and seeds do not correlate; within four standard deviations."""
+    order, other = (CropOrder([199] * 1000, crop=100, seed=seed) for seed in (0, 1))
+    draws = order if of == "own" else lambda position: order.instead(position, 1)
+    starts = np.array([draws(position).start for position in range(4000)])
+    observed = np.bincount(starts, minlength=100)
+    chi_square = ((observed - 40) ** 2 / 40).sum()
+    assert observed.shape == (100,)
+    assert abs(chi_square - 99) < 4 * np.sqrt(2 * 99)
+    seeded = np.array([other(position).start for position in range(4000)])
+    for a, b in ((starts[1:], starts[:-1]), (starts[1000:], starts[:-1000]), (starts, seeded)):
+        assert abs(np.corrcoef(a, b)[0, 1]) < 4 / np.sqrt(len(a))
+    if of == "own":
+        assert sorted(crop.entry for crop in order.batch(range(1000, 2000))) == list(range(1000)), "each once an epoch"
+    else:
+        assert abs(np.mean([draws(position).entry for position in range(4000)]) / 999 - 0.5) < 4 / np.sqrt(12 * 4000)
+
+
+def test_starts_are_those_of_splitmix64():
+    """Against the published algorithm in whole numbers; its first number from seed 0 is e220a8397b1dcdaf."""
+
+    def following(state):
+        state = (state + 0x9E3779B97F4A7C15) % 2**64
+        z = ((state ^ state >> 30) * 0xBF58476D1CE4E5B9) % 2**64
+        z = ((z ^ z >> 27) * 0x94D049BB133111EB) % 2**64
+        return state, z ^ z >> 31
+
+    assert following(0)[1] == 0xE220A8397B1DCDAF
+    key = following(following(5)[1] + 2)[1]  # of seed 5 and epoch 2
+    state, order = key, CropOrder([10**6], crop=100, seed=5)
+    for position in range(2 * len(order), 2 * len(order) + 5):
+        state, drawn = following(state)
+        assert order(position).start == (drawn >> 11) * (10**6 - 100 + 1) >> 53
+
+
 def test_batches_go_on_from_a_position():
     whole, later = (iter(EndlessBatches(3, start, rank=0, ranks=1)) for start in (0, 6))
     assert [next(whole) for _ in range(4)][2:] == [next(later) for _ in range(2)]
@@ -159,6 +201,17 @@ def test_a_missing_and_a_changed_file_are_named(speech_folder, tmp_path):
     assert f"{gone}: missing" in str(error.value)
     assert f"{changed}: changed" in str(error.value)
     assert "telucodec data prepare" in str(error.value)
+
+
+def test_of_very_many_files_a_start_looks_for_a_part_and_says_so(speech_folder, tmp_path, monkeypatch, capsys):
+    path, manifest = prepared(speech_folder, tmp_path)
+    monkeypatch.setattr("telucodec.data.module.CHECKED", 4)
+    manifest.locate(manifest.entries[1]).unlink()
+    speech(FromManifest(manifest=str(path))).prepare()
+    assert "one in 3 of 12 files is looked for" in " ".join(capsys.readouterr().err.split())
+    manifest.locate(manifest.entries[3]).unlink()
+    with pytest.raises(InputError, match="1 of 4 files do not match"):
+        speech(FromManifest(manifest=str(path))).prepare()
 
 
 def test_another_sample_rate_is_named(speech_folder, tmp_path):

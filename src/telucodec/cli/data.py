@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
+from telucodec.cli import pack
+from telucodec.cli.recordings import levels, say, table, voices
 from telucodec.data.assemble import Splits, list_refused
 from telucodec.data.corpora import LAYOUTS
 from telucodec.data.folder import index_folder
-from telucodec.data.info import UNKNOWN, Description, as_json, describe, draw, verify
+from telucodec.data.info import as_json, describe, draw, verify
 from telucodec.data.manifest import Manifest, read_manifest
 from telucodec.data.measure import Rules
 from telucodec.data.prepare import Options, prepare
@@ -24,6 +25,7 @@ Recordings: decode them once to what training reads, look at what there is, make
 examples:
   telucodec data prepare ~/recordings prepared/mine --language te --speaker-from parent
   telucodec data info prepared/mine --png mine.png
+  telucodec data pack prepared/mine
   telucodec data embedded
 """
 
@@ -71,6 +73,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _configure_prepare(_command(commands, "prepare", "decode any folder of recordings once to what training reads"))
     _configure_info(_command(commands, "info", "show hours, speakers, levels and bandwidths of a manifest or folder"))
+    pack.configure(_command(commands, "pack", "put all recordings of a manifest into one file, which is read faster"))
     command = _command(
         commands, "embedded", "make 20 minutes of synthetic Telugu speech, or find it, and print its path"
     )
@@ -95,18 +98,18 @@ def run_prepare(args: argparse.Namespace) -> int:
     )
     made = prepare(args.source.expanduser(), args.dest.expanduser(), options, Console(stderr=True))
     console = Console()
-    console.print(_table(describe(made.manifest), f"{made.report['options']['corpus']}: {args.source}"))
+    console.print(table(describe(made.manifest), f"{made.report['options']['corpus']}: {args.source}"))
     if made.refused:
         kinds = ", ".join(f"{count} {kind}" for kind, count in made.report["refused"].items())
-        _say(console, f"refused {len(made.refused)} of {made.report['found']} recordings: {kinds}")
+        say(console, f"refused {len(made.refused)} of {made.report['found']} recordings: {kinds}")
     if scaled := made.report["scaled_down"]["files"]:
-        _say(console, f"scaled down {scaled} recordings whose peak was beyond full scale")
+        say(console, f"scaled down {scaled} recordings whose peak was beyond full scale")
     for note in made.report["notes"]:
-        _say(console, f"note: {note}.")
+        say(console, f"note: {note}.")
     folder = made.manifest.path.parent
     for name in ("manifest.jsonl", "refused.csv", "report.json"):
-        _say(console, f"wrote {folder / name}")
-    _say(console, f"train on it: telucodec train data=manifest data.manifest={made.manifest.path}")
+        say(console, f"wrote {folder / name}")
+    say(console, f"train on it: telucodec train data=manifest data.manifest={made.manifest.path}")
     return 0
 
 
@@ -119,22 +122,22 @@ def run_info(args: argparse.Namespace) -> int:
         json.dump(as_json(described), sys.stdout, ensure_ascii=False, indent=2)
         sys.stdout.write("\n")
     else:
-        console.print(_table(described, str(manifest.path)))
-        console.print(_levels(described))
-        _say(console, _voices(described["all"]))
+        console.print(table(described, str(manifest.path)))
+        console.print(levels(described))
+        say(console, voices(described["all"]))
     told = progress if args.json else console  # --json leaves standard output to the object
     if args.png:
         draw(manifest, args.png)
-        _say(told, f"wrote {args.png}")
+        say(told, f"wrote {args.png}")
     if not args.verify:
         return 0
     with progress_bar(progress) as bar:
         task = bar.add_task("reading", total=len(manifest.entries), note="")
         wrong = verify(manifest, lambda done: bar.update(task, completed=done))
     for line in wrong:
-        _say(told, line)
+        say(told, line)
     cure = ". Put them back, or run `telucodec data prepare` again." if wrong else ""
-    _say(told, f"{len(wrong)} of {len(manifest.entries)} files are missing or changed{cure}")
+    say(told, f"{len(wrong)} of {len(manifest.entries)} files are missing or changed{cure}")
     return 1 if wrong else 0
 
 
@@ -205,45 +208,5 @@ def read_any(path: Path, console: Console, sample_rate: int = 16000) -> Manifest
         return read_manifest(path / "manifest.jsonl")
     indexed = index_folder(path, console, rules=Rules(sample_rate=sample_rate))
     if indexed.refused:
-        _say(console, f"set aside {len(indexed.refused)} files:\n{list_refused(indexed.refused)}")
+        say(console, f"set aside {len(indexed.refused)} files:\n{list_refused(indexed.refused)}")
     return indexed.manifest
-
-
-def _table(described: dict[str, Description], title: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("split")
-    for name in ("utterances", "hours", "speakers", "RMS dBFS", "bandwidth Hz", "seconds"):
-        table.add_column(name, justify="right")
-    for name, part in described.items():
-        voices = len(part.speakers) - (UNKNOWN in part.speakers)
-        middle = (f"{part.rms_dbfs['50']:.1f}", f"{part.bandwidth_hz['50']:.0f}", f"{part.duration_seconds['50']:.1f}")
-        table.add_row(name, str(part.utterances), f"{part.hours:.2f}", str(voices or "unknown"), *middle)
-    table.caption = "level, bandwidth and duration: medians"
-    return table
-
-
-def _levels(described: dict[str, Description]) -> Table:
-    """Percentiles over everything."""
-    part = described["all"]
-    table = Table(title="percentiles", title_justify="left", title_style="bold")
-    table.add_column("")
-    for percentile in part.rms_dbfs:
-        table.add_column({"0": "least", "100": "most"}.get(percentile, f"{percentile} %"), justify="right")
-    rows = (("RMS dBFS", part.rms_dbfs), ("bandwidth Hz", part.bandwidth_hz), ("seconds", part.duration_seconds))
-    for name, values in rows:
-        table.add_row(name, *(f"{value:.0f}" if "Hz" in name else f"{value:.1f}" for value in values.values()))
-    return table
-
-
-def _voices(part: Description) -> str:
-    """Languages, source rates and the longest speakers in words."""
-    languages = ", ".join(f"{name} {seconds / 60:.1f} min" for name, seconds in part.languages.items())
-    rates = ", ".join(f"{rate} Hz ({count})" for rate, count in part.source_sample_rates.items())
-    longest = [f"{name[:24]} {seconds / 60:.1f} min" for name, seconds in list(part.speakers.items())[:8]]
-    more = f", and {len(part.speakers) - 8} more" if len(part.speakers) > 8 else ""
-    return f"languages: {languages}\nrecorded at: {rates}\nspeakers: {', '.join(longest)}{more}"
-
-
-def _say(console: Console, text: str) -> None:
-    """Print plain text: paths are not markup, and are not wrapped."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,5 +1,6 @@
 """The recordings of a run that goes on: training files may have broken since it began, and nothing else may differ."""
 
+from collections.abc import Sequence
 from os.path import isfile
 from pathlib import Path
 
@@ -20,6 +21,8 @@ def as_begun(begun: Manifest, now: Manifest) -> Manifest:
         begun: with absolute paths, as a run keeps it.
         now: from the source.
     """
+    if now.pack is not None or begun.entries == now.absolute():
+        return now  # no file of it is read, or all is as it was
     today = {str(now.locate(entry).absolute()): entry.sha256 for entry in now.entries}
     lost = False
     for entry in begun.entries:
@@ -32,14 +35,14 @@ def as_begun(begun: Manifest, now: Manifest) -> Manifest:
     return Manifest(now.path, begun.entries) if lost else now
 
 
-def still_whole(manifest: Manifest) -> list[Entry]:
-    """All utterances but those to train on whose file is gone, or of another size because it is damaged."""
+def still_whole(manifest: Manifest, entries: Sequence[Entry]) -> list[Entry]:
+    """Those utterances but the ones to train on whose file is gone, or of another size because it is damaged."""
 
     def broken(entry: Entry) -> bool:
         file = manifest.locate(entry)
         return entry.split == "train" and not _as_listed(file, entry) and damaged(file)
 
-    return [entry for entry in manifest.entries if not broken(entry)]
+    return [entry for entry in entries if not broken(entry)]
 
 
 def damaged(file: Path) -> bool:

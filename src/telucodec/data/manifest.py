@@ -7,15 +7,21 @@ is only ever read, and only as audio.
 
 import json
 import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from math import isfinite
 from os.path import isfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from telucodec.disk import write_text
+import numpy as np
+
+from telucodec.disk import replacing, write_text
 from telucodec.errors import InputError
-from telucodec.reading import holdable, read_text
+from telucodec.reading import LARGEST, holdable, read_text
+
+if TYPE_CHECKING:
+    from telucodec.data.pack import Pack
 
 SPLITS = ("train", "valid", "test")
 KINDS: dict[str, type | tuple[type, ...]] = {  # what a line must hold under the names that later code counts on
@@ -32,6 +38,7 @@ RANGES: dict[str, tuple[float, float]] = {  # both ends included
     "peak": (0, 1e6),
     "bandwidth_hz": (0, 1e6),
 }
+SHORT = 1 << 22  # bytes of a manifest (about 10,000 lines) that is parsed line by line; a longer one by columns
 CURE = "Make it again: telucodec data prepare SOURCE DEST."
 
 
@@ -58,7 +65,8 @@ class Entry:
         return self.samples / self.sample_rate
 
 
-NAMES = {field.name for field in fields(Entry)}
+FIELDS = tuple(field.name for field in fields(Entry))
+NAMES = set(FIELDS)
 
 
 @dataclass(frozen=True)
@@ -66,19 +74,31 @@ class Manifest:
     """The utterances of a data set and the folder their paths start from."""
 
     path: Path  # of the manifest file
-    entries: tuple[Entry, ...]
+    entries: Sequence[Entry]  # a tuple, or `Columns` of a long one
+    pack: "Pack | None" = None  # where their samples are read; None: from their files
 
     def locate(self, entry: Entry) -> Path:
         """The file of an entry."""
         return self.path.parent / entry.path
 
-    def split(self, name: str) -> tuple[Entry, ...]:
+    def absolute(self) -> Sequence[Entry]:
+        """The entries with paths that hold wherever the list lies."""
+        from telucodec.data.columns import Columns
+
+        folder = self.path.parent.absolute()
+        if isinstance(self.entries, Columns):
+            return self.entries.placed(folder)
+        return tuple(replace(entry, path=str(folder / entry.path)) for entry in self.entries)
+
+    def split(self, name: str) -> Sequence[Entry]:
         """The entries of one split.
 
         Raises:
             InputError: there are none; the message says which splits exist.
         """
-        found = tuple(entry for entry in self.entries if entry.split == name)
+        from telucodec.data.columns import chosen, in_split
+
+        found = chosen(self.entries, np.flatnonzero(in_split(self.entries, name)))
         if not found:
             there = ", ".join(sorted({entry.split for entry in self.entries})) or "none"
             raise InputError(f"{self.path}: no utterance is in the split '{name}' (splits there: {there}).")
@@ -93,8 +113,9 @@ def read_manifest(path: Path) -> Manifest:
     """
     if not isfile(path):
         raise InputError(f"{path}: no such manifest or folder. Make one: telucodec data prepare SOURCE DEST.")
-    lines = read_text(path).split("\n")  # splitlines() also breaks at characters inside strings
-    entries = tuple(_parse(path, number, line) for number, line in enumerate(lines, 1) if line.strip())
+    entries = _long(path) if path.stat().st_size > SHORT else None
+    if entries is None:
+        entries = tuple(_parse(path, number, line) for number, line in _lines(path) if line.strip())
     if not entries:
         raise InputError(f"{path}: the manifest lists no utterance. Make it again: telucodec data prepare SOURCE DEST.")
     return Manifest(path, entries)
@@ -102,7 +123,15 @@ def read_manifest(path: Path) -> Manifest:
 
 def write_manifest(path: Path, entries: Iterable[Entry]) -> None:
     """Write a manifest, complete or not at all."""
-    write_text(path, "".join(json.dumps(asdict(entry), ensure_ascii=False) + "\n" for entry in entries))
+    from telucodec.data.columns import Columns
+
+    if not isinstance(entries, Columns):
+        write_text(path, "".join(json.dumps(asdict(entry), ensure_ascii=False) + "\n" for entry in entries))
+        return
+    from telucodec.data.long import lines
+
+    with replacing(path) as partial, partial.open("wb") as file:
+        file.writelines(lines(entries))
 
 
 def check_files(manifest: Manifest, entries: Sequence[Entry]) -> None:
@@ -135,6 +164,31 @@ def presentable(text: str) -> bool:
     (True, False, False)
     """
     return text.isprintable() or not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
+
+
+def _long(path: Path) -> Sequence[Entry] | None:
+    """The entries of a long manifest; None if the parser of lines has to look at it."""
+    from telucodec.data.long import read_columns  # pyarrow takes longer to import than a short manifest to parse
+
+    try:
+        return read_columns(path)
+    except OSError:
+        return None
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a manifest and their numbers, of a long one without taking all of it into memory."""
+    if path.stat().st_size <= SHORT:
+        yield from enumerate(read_text(path).split("\n"), 1)  # splitlines() also breaks at characters inside strings
+        return
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(iter(lambda: file.readline(LARGEST), b""), 1):
+                yield number, line.decode()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). {CURE}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: cannot be read (not UTF-8 text). {CURE}") from None
 
 
 def _parse(path: Path, number: int, line: str) -> Entry:

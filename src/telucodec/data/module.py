@@ -5,18 +5,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import lightning
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
 from telucodec import ranks
+from telucodec.data.columns import numbers
 from telucodec.data.continued import as_begun, still_whole
 from telucodec.data.level import Level
 from telucodec.data.manifest import Entry, Manifest, check_files, read_manifest
 from telucodec.data.sampler import CropOrder, EndlessBatches
 from telucodec.data.segments import Segments, Utterances, collate, ignore_interrupt, loudest
-from telucodec.data.source import Source
+from telucodec.data.source import Source, console
 from telucodec.errors import InputError, at_least
 from telucodec.records import Batch
+
+CHECKED = 10_000  # files whose size a start looks at, at most
 
 
 class SpeechData(lightning.LightningDataModule):
@@ -78,22 +82,37 @@ class SpeechData(lightning.LightningDataModule):
     def _prepare(self, begun: Path | None) -> Manifest:
         self.manifest = self.source() if begun is None else as_begun(read_manifest(begun), self.source())
         train, valid = self.manifest.split("train"), self.manifest.split("valid")
-        wrong = [entry for entry in self.manifest.entries if entry.sample_rate != self.sample_rate]
-        if wrong:
+        rates = numbers(self.manifest.entries, "sample_rate")
+        if len(wrong := np.flatnonzero(rates != self.sample_rate)):
             raise InputError(
-                f"{self.manifest.locate(wrong[0])}: {wrong[0].sample_rate} Hz, but this codec runs at "
-                f"{self.sample_rate} Hz ({len(wrong)} such files). "
+                f"{self.manifest.locate(self.manifest.entries[wrong[0]])}: {rates[wrong[0]]} Hz, but this codec "
+                f"runs at {self.sample_rate} Hz ({len(wrong)} such files). "
                 f"Convert them once: telucodec data prepare SOURCE DEST --sample-rate {self.sample_rate}."
             )
-        check_files(self.manifest, self.manifest.entries if begun is None else still_whole(self.manifest))
+        if self.manifest.pack is None:
+            self._check_files(begun is not None)
         for name, entries in (("train", train), ("valid", valid)):
-            if max(entry.rms_dbfs for entry in entries) < -60:
+            if numbers(entries, "rms_dbfs").max() < -60:
                 raise InputError(
                     f"{self.manifest.path}: every utterance of the split '{name}' is silent (below -60 dBFS)."
                 )
         self.train_entries: Sequence[Entry] = train
-        self.order = CropOrder([e.samples for e in train], round(self.segment_seconds * self.sample_rate), self.seed)
+        self.order = CropOrder(numbers(train, "samples"), round(self.segment_seconds * self.sample_rate), self.seed)
         return self.manifest
+
+    def _check_files(self, forgiving: bool) -> None:
+        """Hold files against the manifest: all of them, or a part of very many, which may lie on a slow disk."""
+        entries = self.manifest.entries
+        if (every := -(-len(entries) // CHECKED)) > 1:
+            console().print(
+                f"{self.manifest.path}: one in {every} of {len(entries)} files is looked for; what else is missing is "
+                f"found when it is read. All: telucodec data info {self.manifest.path} --verify",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
+            entries = entries[::every]
+        check_files(self.manifest, still_whole(self.manifest, entries) if forgiving else entries)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches from the position that the step count says, so that a resumed run sees what comes next."""

@@ -1,17 +1,17 @@
-"""Crops for training and whole utterances for validation, read from disk."""
+"""Crops for training and whole utterances for validation."""
 
 import signal
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from telucodec.audio.files import read, read_segment
 from telucodec.data.level import Level
 from telucodec.data.manifest import Entry, Manifest
+from telucodec.data.readers import reader
 from telucodec.data.sampler import Crop, CropOrder
 from telucodec.errors import InputError
 from telucodec.records import Batch, Broken, Utterance
@@ -28,7 +28,7 @@ class Item(NamedTuple):
 
 
 class Segments(Dataset[Item]):
-    """Random crops by position in a `CropOrder`, read by seeking.
+    """Random crops by position in a `CropOrder`, read by seeking or from a pack.
 
     Where one cannot be read, is cut short or not finite, because its file broke after the start, another stands in for
     it: which one follows from the order's seed, the position and what is readable, whoever asks and however often.
@@ -36,7 +36,7 @@ class Segments(Dataset[Item]):
 
     Args:
         manifest: where the files are.
-        entries: the utterances to draw from.
+        entries: the utterances to draw from, of one sample rate.
         order: which crop stands at which position.
         level: how loud the codec gets each crop.
 
@@ -45,28 +45,37 @@ class Segments(Dataset[Item]):
     """
 
     def __init__(self, manifest: Manifest, entries: Sequence[Entry], order: CropOrder, level: Level) -> None:
-        self.manifest, self.entries, self.order, self.level = manifest, tuple(entries), order, level
+        self.manifest, self.entries, self.order, self.level = manifest, entries, order, level
+        self.reader, self.sample_rate = reader(manifest, entries), entries[0].sample_rate
 
     def __getitem__(self, position: int) -> Item:
-        broken: list[Broken] = []
-        for attempt in range(TRIES):
-            crop = self.order.instead(position, attempt) if attempt else self.order(position)
-            file = self.manifest.locate(self.entries[crop.entry])
-            try:
-                return Item(self._read(crop, file), str(file), tuple(broken))
-            except InputError as error:
-                broken.append(Broken(str(file), str(error), silent=attempt + 1 == TRIES))
-        return Item(torch.zeros(1, self.order.crop), broken[0].file, tuple(broken))
+        batch = self.__getitems__([position])
+        return Item(batch.audio[0], batch.files[0], batch.broken)
 
-    def _read(self, crop: Crop, file: Path) -> torch.Tensor:
-        entry = self.entries[crop.entry]
-        wanted = min(self.order.crop, entry.samples)
-        audio = read_segment(file, crop.start, wanted)
-        if audio.shape[1] != wanted or not np.isfinite(audio).all():
-            wrong = "is cut short" if audio.shape[1] != wanted else "holds samples that are not finite"
-            raise InputError(f"{file}: {wrong}. Remove it or run `telucodec data prepare` again.")
-        audio = self.level(audio[:1], entry.sample_rate)
-        return torch.from_numpy(np.pad(audio, ((0, 0), (0, self.order.crop - audio.shape[1]))))
+    def __getitems__(self, positions: Sequence[int]) -> Batch:
+        """Several at once, which is what torch's loaders ask for."""
+        audio = np.zeros((len(positions), 1, self.order.crop), np.float32)
+        broken: list[Broken] = []
+        crops = zip(audio, positions, self.order.batch(positions), strict=True)
+        files = tuple(self._take(out, position, crop, broken) for out, position, crop in crops)
+        return Batch(torch.from_numpy(audio), files, tuple(broken))
+
+    def _take(self, out: NDArray[np.float32], position: int, crop: Crop, broken: list[Broken]) -> str:
+        """Read the crop for a position, or another, into `out` [1, crop]; gives its file."""
+        first = file = self.reader.file(crop.entry)
+        for attempt in range(1, TRIES + 1):
+            audio = out[:, : self.order.lengths[crop.entry]]
+            try:
+                self.reader.fill(audio[0], crop.entry, crop.start)
+            except InputError as error:
+                broken.append(Broken(file, str(error), silent=attempt == TRIES))
+                crop = self.order.instead(position, attempt)
+                file = self.reader.file(crop.entry)
+                continue
+            if (levelled := self.level(audio, self.sample_rate)) is not audio:
+                audio[:] = levelled
+            return file
+        return first
 
 
 class Utterances(Dataset[Utterance]):
@@ -80,18 +89,19 @@ class Utterances(Dataset[Utterance]):
     """
 
     def __init__(self, manifest: Manifest, entries: Sequence[Entry], sample_rate: int, level: Level) -> None:
-        self.manifest, self.entries, self.sample_rate, self.level = manifest, tuple(entries), sample_rate, level
+        self.manifest, self.entries, self.sample_rate, self.level = manifest, entries, sample_rate, level
+        self.reader = reader(manifest, entries)
 
     def __len__(self) -> int:
         return len(self.entries)
 
     def __getitem__(self, index: int) -> Utterance:
         entry = self.entries[index]
-        file = self.manifest.locate(entry)
-        audio, sample_rate = read(file)
-        if sample_rate != self.sample_rate or audio.shape[1] != entry.samples or not np.isfinite(audio).all():
-            raise InputError(f"{file}: is not what {self.manifest.path} says. Run `telucodec data prepare` again.")
-        audio = self.level(audio[:1], sample_rate)
+        audio, sample_rate = self.reader.whole(index)
+        if sample_rate != self.sample_rate:
+            told = f"{self.reader.file(index)}: is not what is wanted: it has {sample_rate} Hz, not {self.sample_rate}"
+            raise InputError(f"{told}. Run `telucodec data prepare` again.")
+        audio = self.level(audio, sample_rate)
         return Utterance(torch.from_numpy(audio[None]), entry.path, entry.speaker, entry.language)
 
     def readable(self, index: int) -> Utterance:
@@ -108,10 +118,10 @@ class Utterances(Dataset[Utterance]):
         raise broken
 
 
-def collate(items: Sequence[Item]) -> Batch:
-    """Crops to a batch."""
-    broken = tuple(each for item in items for each in item.broken)
-    return Batch(torch.stack([item.audio for item in items]), tuple(item.file for item in items), broken)
+def collate(batch: Any) -> Batch:
+    """What `Segments` gives is a batch already."""
+    assert isinstance(batch, Batch), "torch asks for the crops of a batch one by one only if there is no __getitems__"
+    return batch
 
 
 def loudest(audio: torch.Tensor, samples: int) -> torch.Tensor:

@@ -10,6 +10,7 @@ from telucodec.data.assemble import Splits
 from telucodec.data.folder import index_folder
 from telucodec.data.manifest import Manifest, read_manifest
 from telucodec.data.measure import Rules
+from telucodec.data.pack import packed
 from telucodec.data.synthesis import embedded
 
 
@@ -34,6 +35,22 @@ class FromManifest:
 
     def __call__(self) -> Manifest:
         return read_manifest(self.path)
+
+
+class FromPack:
+    """Recordings that `telucodec data pack` has packed: the same as their manifest gives, read faster.
+
+    Args:
+        manifest: path of a manifest.jsonl, or of the folder that holds it.
+        pack: path of the pack; null: beside the manifest, where the command puts it.
+    """
+
+    def __init__(self, *, manifest: str | None, pack: str | None) -> None:
+        self.manifest = FromManifest(manifest=manifest)
+        self.pack = None if pack is None else Path(pack).expanduser()
+
+    def __call__(self) -> Manifest:
+        return packed(self.manifest(), self.pack)
 
 
 class FromFolder:
@@ -69,14 +86,14 @@ class FromFolder:
             raise ValueError(f"valid_fraction must be > 0, and with test_fraction below 1 in sum, got {told}")
 
     def __call__(self) -> Manifest:
-        console = _console()
+        shown = console()
         splits = Splits(self.valid_fraction, self.test_fraction, self.seed)
         rules = Rules(sample_rate=self.sample_rate)
-        indexed = index_folder(self.root, console, splits=splits, speaker_from=self.speaker_from, rules=rules)
+        indexed = index_folder(self.root, shown, splits=splits, speaker_from=self.speaker_from, rules=rules)
         for refused in indexed.refused:
-            console.print(f"set aside: {refused}", highlight=False, markup=False, soft_wrap=True)
+            shown.print(f"set aside: {refused}", highlight=False, markup=False, soft_wrap=True)
         for note in indexed.notes:
-            console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+            shown.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
         return indexed.manifest
 
 
@@ -84,9 +101,9 @@ class Embedded:
     """Telugu sentences spoken by espeak-ng: about 20 minutes, made once, in the cache folder."""
 
     def __call__(self) -> Manifest:
-        return embedded(_console())
+        return embedded(console())
 
 
-def _console() -> Console:
+def console() -> Console:
     """Of several processes the first speaks."""
     return Console(stderr=True, quiet=ranks.own() > 0)

@@ -1,8 +1,12 @@
 """Part of the recordings: how little data is enough is a question, and a validation must not take all day."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 
+import numpy as np
+
+from telucodec.data.columns import chosen, in_split, texts
 from telucodec.data.manifest import Entry, Manifest
 from telucodec.data.source import Source
 from telucodec.errors import InputError, at_least
@@ -46,10 +50,15 @@ class Subset:
             raise InputError(
                 f"subset.train_utterances is {wanted}, but {manifest.path} has {there} to train on: ask for fewer."
             )
-        kept = {entry.path for split in ("train", "valid", "test") for entry in self._drawn(manifest, split)}
-        return replace(manifest, entries=tuple(entry for entry in manifest.entries if entry.path in kept))
+        kept = np.ones(len(manifest.entries), dtype=np.bool_)
+        for split, wanted in self.wanted.items():
+            if wanted is not None:
+                here = np.flatnonzero(in_split(manifest.entries, split))
+                kept[here[_by_hash(chosen(manifest.entries, here))[wanted:]]] = False
+        return manifest if kept.all() else replace(manifest, entries=chosen(manifest.entries, np.flatnonzero(kept)))
 
-    def _drawn(self, manifest: Manifest, split: str) -> list[Entry]:
-        entries = [entry for entry in manifest.entries if entry.split == split]
-        wanted = self.wanted.get(split)
-        return entries if wanted is None else sorted(entries, key=lambda e: sha256(e.path.encode()).digest())[:wanted]
+
+def _by_hash(entries: Sequence[Entry]) -> list[int]:
+    """Places of entries in the order of a hash of their paths."""
+    paths = [path for block in texts(entries, "path") for path in block]
+    return sorted(range(len(paths)), key=lambda place: sha256(paths[place].encode()).digest())

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,11 @@ FREE = ("resume", "run_root", "max_steps")  # may differ between a run and what 
 # and so may these: one device or many make the same run, and so does each answer to what goes wrong, until it does
 ELASTIC = (
     *("trainer.devices", "trainer.strategy", "callback.nonfinite", "callback.broken"),
-    *("callback.health", "callback.requeue"),  # these move nothing
+    *("callback.health", "callback.requeue", "trainer.profile"),  # these move nothing
 )
 ADDED = {"trainer.benchmark": False, "trainer.compile": False}  # what older versions did, which had no such keys
 LISTED = 5  # runs that an error names
-PLACES = ("checkpoints", "audio", "pictures", "tensorboard")  # folders that a training writes into
+PLACES = ("checkpoints", "audio", "pictures", "tensorboard", "profile")  # folders that a training writes into
 DATA = "data.jsonl"  # the utterances that a run was started with, in its folder
 
 
@@ -91,20 +90,19 @@ def bind_data(folder: Path, manifest: Manifest) -> dict[str, Any]:
     Raises:
         InputError: files or splits are others than at the start.
     """
-    entries = [replace(entry, path=str(manifest.locate(entry).absolute())) for entry in manifest.entries]
-    kept = folder / DATA
-    if kept.exists():
-        before = {entry.path: entry for entry in read_manifest(kept).entries}
-        now = {entry.path: entry for entry in entries}
+    entries, kept = manifest.absolute(), folder / DATA
+    if not kept.exists():
+        write_manifest(kept, entries)
+    elif (old := read_manifest(kept).entries) != entries:
+        before, now = ({entry.path: entry for entry in listed} for listed in (old, entries))
         other = sorted(path for path in before.keys() | now.keys() if before.get(path) != now.get(path))
         if other:
             raise InputError(
                 f"{folder}: its data are not what they were: {len(other)} utterances came, went or changed "
                 f"(first: {other[0]}). Put them back, or start a new run with resume=never."
             )
-    else:
-        write_manifest(kept, entries)
-    digest = hashlib.sha256(kept.read_bytes()).hexdigest()
+    with kept.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"manifest": str(manifest.path), "utterances": len(entries), "sha256": digest}
 
 
