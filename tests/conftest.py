@@ -49,6 +49,11 @@ TOY = (
 PROBES = "probe=[sweep,response,bypass,oracle_decoder,batchnorm_gap,training_gap]"  # as conf/train.yaml has them
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The test that takes longest comes first: begun last, it would keep one worker while the others idle."""
+    items.sort(key=lambda item: item.path.name != "test_embedded_run.py")
+
+
 @pytest.fixture(autouse=True)
 def _one_thread_and_one_seed() -> None:
     torch.set_num_threads(1)

@@ -28,7 +28,7 @@ from telucodec.study.jobs.choose import choose_launcher
 from telucodec.study.jobs.cluster import RaySettings, RayTasks
 from telucodec.study.jobs.job import Job, state
 from telucodec.study.jobs.launcher import Launcher
-from telucodec.study.jobs.local import Local
+from telucodec.study.jobs.local import Local, LocalSettings
 from telucodec.study.jobs.queue import Slots
 from telucodec.study.jobs.submit import Submitit, SubmititSettings
 
@@ -75,13 +75,17 @@ def test_jobs_that_make_no_sense_are_all_named(capsys):
 
 
 def test_conf_has_settings_that_each_launcher_reads(monkeypatch):
-    assert isinstance(choose_launcher(compose_config([], None, "sweep")["launcher"]), Local)
+    local = choose_launcher(compose_config([], None, "sweep")["launcher"])
+    assert isinstance(local, Local)
+    assert local.settings == LocalSettings(warm=True)
     for name, kind in (("submitit", SubmititSettings), ("ray", RaySettings)):
         settings = compose_config([f"launcher={name}"], None, "sweep")["launcher"]
         assert settings.pop("kind") == name
         read(kind, settings, "launcher")
     with pytest.raises(InputError, match="must be local, submitit or ray, got 'cloud'"):
         choose_launcher({"kind": "cloud"})
+    with pytest.raises(InputError, match=r"launcher\.warm: got 'yes', but it must be of type bool"):
+        choose_launcher({"kind": "local", "warm": "yes"})
     with pytest.raises(InputError, match=r"launcher\.cpus: got 'many', but it must be of type float"):
         choose_launcher({"kind": "ray", "address": "auto", "cpus": "many", "gpus": 0.0})
 

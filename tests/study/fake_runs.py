@@ -11,7 +11,10 @@ class FakeLauncher:
     """Ends each job after as many looks as its config["looks"] says, with what config["ends"] says."""
 
     def __init__(self):
-        self.handles, self.most = [], 0
+        self.handles, self.most, self.expected = [], 0, []
+
+    def expect(self, count):
+        self.expected.append(count)
 
     def start(self, job, devices):
         handle = FakeHandle(job, devices)

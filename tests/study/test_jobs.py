@@ -32,6 +32,7 @@ def test_all_jobs_are_made_some_at_a_time_and_once(tmp_path):
     assert [outcome.job for outcome in outcomes] == jobs
     assert statuses(outcomes) == ["finished"] * 7
     assert launcher.most == 3
+    assert launcher.expected == [7, 0], "it hears how many there are, and when there are no more"
     again, screen = FakeLauncher(), console()
     outcomes = run_all(jobs, again, Slots(3), screen)
     assert {outcome.message for outcome in outcomes} == {"made before"}
@@ -136,8 +137,10 @@ def test_a_search_asks_for_jobs_as_it_learns_and_stops_hopeless_ones(tmp_path):
         asked.append(job(tmp_path, f"trial{len(asked)}", looks=99 if len(asked) == 1 else 2))
         return asked[-1]
 
-    went = run_wanted(wanted, told.append, lambda one: one.label == "trial1", FakeLauncher(), Slots(2), console())
+    launcher = FakeLauncher()
+    went = run_wanted(wanted, told.append, lambda one: one.label == "trial1", launcher, Slots(2), console())
     assert went
+    assert launcher.expected == [None, 0], "nobody knows how many there will be"
     assert [(outcome.job.label, outcome.status) for outcome in told] == [
         ("trial0", "finished"),
         ("trial1", "interrupted"),

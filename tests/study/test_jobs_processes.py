@@ -14,19 +14,21 @@ import pytest
 from rich.console import Console
 
 from telucodec.study.jobs.job import LOCK, Job, state
-from telucodec.study.jobs.local import COMMAND, Local, Process
+from telucodec.study.jobs.local import COMMAND, Local, LocalSettings, Process
 from telucodec.study.jobs.queue import Slots, run_all
 
 STUB = (sys.executable, str(Path(__file__).with_name("stub_run.py")))
+OFF = LocalSettings(warm=False)
 SWEEP = """
 import sys
 from rich.console import Console
-from telucodec.study.jobs.local import Local
+from telucodec.study.jobs.local import Local, LocalSettings
 from telucodec.study.jobs.queue import Slots, run_all
 sys.path.insert(0, {tests!r})
 from test_jobs_processes import STUB, stubs
 from pathlib import Path
-outcomes = run_all(stubs(Path({root!r}), {count}, {pace}), Local(STUB), Slots(2), Console())
+launcher = Local(LocalSettings(warm={warm}), STUB, ["telucodec.cli.make"])
+outcomes = run_all(stubs(Path({root!r}), {count}, {pace}), launcher, Slots(2), Console())
 sys.exit(130 if any(outcome.status != "finished" for outcome in outcomes) else 0)
 """
 
@@ -35,8 +37,8 @@ def stubs(root, count, pace, steps=10):
     return [Job(f"j{n}", {"max_steps": steps, "pace": pace, "number": n}, (), root) for n in range(count)]
 
 
-def sweep(root, count, pace):
-    code = SWEEP.format(tests=str(Path(__file__).parent), root=str(root), count=count, pace=pace)
+def sweep(root, count, pace, warm=True):
+    code = SWEEP.format(tests=str(Path(__file__).parent), root=str(root), count=count, pace=pace, warm=warm)
     with (root / "sweep.txt").open("a") as out:
         return subprocess.Popen([sys.executable, "-c", code], stdout=out, stderr=out, start_new_session=True)
 
@@ -46,7 +48,24 @@ def begun(job):
 
 
 def children(process):
-    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    return below(process.pid)
+
+
+def below(pid):
+    """The processes that one has started or forked, and those that these have."""
+    try:
+        own = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:  # it is gone
+        return []
+    return own + [each for one in own for each in below(one)]
+
+
+def gone(pid):
+    """Whether a process has ended, though its end may not have been noticed."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def until_something_runs(root):
@@ -66,7 +85,7 @@ def test_killed_at_random_moments_no_finished_job_is_lost_or_repeated(tmp_path):
     rng, count, finished = random.Random(0), 60, dict[str, str]()
     jobs = stubs(tmp_path, count, 0.05)
     for _ in range(20):
-        process = sweep(tmp_path, count, pace=0.05)
+        process = sweep(tmp_path, count, pace=0.05, warm=rng.random() < 0.5)
         if rng.random() < 0.8:  # else while it begins
             until_something_runs(tmp_path)
         time.sleep(rng.uniform(0, 1.2))
@@ -113,15 +132,29 @@ def test_a_job_that_another_process_makes_is_waited_for_and_not_made_again(tmp_p
 
 
 @pytest.mark.slow
-def test_a_killed_job_is_a_failure_that_goes_on_the_next_time(tmp_path):
-    (one,) = stubs(tmp_path, 1, 0.2)
-    process = sweep(tmp_path, 1, pace=0.2)
-    until((one.folder / "saved").exists)
-    os.kill(children(process)[0], signal.SIGKILL)
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_killed_job_is_a_failure_that_goes_on_the_next_time(tmp_path, warm):
+    one, two = stubs(tmp_path, 2, 0.2)
+    process = sweep(tmp_path, 2, 0.2, warm)
+    until(lambda: (one.folder / "saved").exists() and (two.folder / "saved").exists())
+    pids = children(process)
+    assert len(pids) == (3 if warm else 2), "what forks, and the jobs"
+    os.kill(pids[-1], signal.SIGKILL)
     assert process.wait() == 130
     assert "killed by SIGKILL" in (tmp_path / "sweep.txt").read_text()
-    assert state(one.folder).status == "interrupted"
-    assert sweep(tmp_path, 1, pace=0.2).wait() == 0
+    assert sorted(state(each.folder).status for each in (one, two)) == ["finished", "interrupted"]
+    assert sweep(tmp_path, 2, 0.2, warm).wait() == 0
+
+
+@pytest.mark.slow
+def test_jobs_go_on_when_what_forked_them_is_killed_and_those_to_come_are_forked_by_another(tmp_path):
+    jobs = stubs(tmp_path, 4, 0.1)
+    process = sweep(tmp_path, 4, 0.1)
+    until(lambda: all((one.folder / "saved").exists() for one in jobs[:2]))
+    os.kill(children(process)[0], signal.SIGKILL)
+    assert process.wait() == 0
+    assert [begun(one) for one in jobs] == ["at 0\n"] * 4
+    assert "was killed by SIGKILL: another takes its place" in (tmp_path / "sweep.txt").read_text()
 
 
 @pytest.mark.slow
@@ -159,7 +192,7 @@ def alive(group):
 
 def test_the_command_is_one_that_a_run_of_many_devices_can_start_again():
     assert (sys.executable, "-m", "telucodec.cli.main", "train", "--job") == COMMAND
-    assert Local().command == COMMAND
+    assert Local(OFF).command == COMMAND
 
 
 @pytest.mark.slow
@@ -168,12 +201,12 @@ def test_a_job_at_work_is_locked_until_it_ends(tmp_path):
 
     (one,) = stubs(tmp_path, 1, 0.1)
     one.write()
-    process = Local(STUB).start(one, ())
+    process = Local(OFF, STUB).start(one, ())
     until(lambda: is_held(one.folder / LOCK))
     process.stop()
     process.stop()
     assert process.wait() == 130
     assert not is_held(one.folder / LOCK)
-    outcomes = run_all([one], Local(STUB), Slots(1), Console(quiet=True))
+    outcomes = run_all([one], Local(OFF, STUB), Slots(1), Console(quiet=True))
     assert outcomes[0].status == "finished"
     assert json.loads((one.folder / "job.json").read_text())["label"] == "j0"

@@ -6,15 +6,15 @@ import sys
 import time
 
 import pytest
-from fake_runs import FakeHandle
+from fake_runs import FakeHandle, FakeLauncher
 from rich.console import Console
 from test_jobs_processes import STUB, begun, children, stubs, until
 
 from telucodec.errors import InputError
 from telucodec.study.jobs.cluster import RaySettings, RayTasks, Task
 from telucodec.study.jobs.job import Job, state
-from telucodec.study.jobs.launcher import Handle
-from telucodec.study.jobs.local import Process
+from telucodec.study.jobs.launcher import Handle, Launcher
+from telucodec.study.jobs.local import Local, Process
 from telucodec.study.jobs.queue import Slots, run_all, run_wanted
 from telucodec.study.jobs.submit import Remote, Submitit, SubmititSettings, Submitted
 
@@ -52,6 +52,13 @@ def test_every_started_job_can_be_asked_what_the_queue_asks(handle):
     asked = [name for name in vars(Handle) if not name.startswith("_") and name != "log"]
     assert asked == ["poll", "stop", "kill"]
     assert [name for name in asked if not callable(getattr(handle, name, None))] == []
+
+
+@pytest.mark.parametrize("launcher", [Local, Submitit, RayTasks, FakeLauncher])
+def test_every_launcher_can_be_told_what_the_queue_tells(launcher):
+    told = [name for name in vars(Launcher) if not name.startswith("_")]
+    assert told == ["expect", "start"]
+    assert [name for name in told if not callable(getattr(launcher, name, None))] == []
 
 
 @pytest.mark.slow

@@ -19,9 +19,9 @@ def choose_launcher(settings: Mapping[str, Any]) -> Launcher:
     """
     rest = {key: value for key, value in settings.items() if key != "kind"}
     if settings["kind"] == "local":
-        from telucodec.study.jobs.local import Local
+        from telucodec.study.jobs.local import Local, LocalSettings
 
-        return Local()
+        return Local(read(LocalSettings, rest, "launcher"))
     if settings["kind"] == "submitit":
         from telucodec.study.jobs.submit import Submitit, SubmititSettings
 

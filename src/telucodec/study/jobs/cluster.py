@@ -46,6 +46,9 @@ class RayTasks:
             raise InputError(f"{told} Start one with `ray start --head`, or give another address.") from None
         self.task = ray.remote(num_cpus=settings.cpus, num_gpus=settings.gpus, max_retries=0)(make)
 
+    def expect(self, count: int | None) -> None:
+        """As `Launcher.expect`: it is the cluster that prepares."""
+
     def start(self, job: Job, devices: Sequence[int]) -> "Task":
         """As `Launcher.start`."""
         if devices:

@@ -27,6 +27,13 @@ class Handle(Protocol):
 class Launcher(Protocol):
     """Starts jobs that were written into their folders, each in a process of its own."""
 
+    def expect(self, count: int | None) -> None:
+        """Hear how many jobs there are to start at most: before the first, and again, 0, after the last has ended.
+
+        Args:
+            count: None: nobody knows yet.
+        """
+
     def start(self, job: Job, devices: Sequence[int]) -> Handle:
         """Start one.
 

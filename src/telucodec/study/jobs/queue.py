@@ -80,7 +80,7 @@ def run_all(jobs: Sequence[Job], launcher: Launcher, plan: Slots, console: Conso
     with Board(unique, plan.at_once, console) as board:
         for outcome in known.values():
             board.ended(outcome)
-        _Queue(launcher, plan, board).run(wanted, ended, lambda _: False)
+        _Queue(launcher, plan, board).run(wanted, ended, lambda _: False, len(waiting))
     not_made = {job.identity: not_started(job) for job in waiting}
     return [(known | not_made)[job.identity] for job in jobs]
 
@@ -107,7 +107,7 @@ def run_wanted(
         Whether it came to its end: False if a person stopped it, or the first failure did.
     """
     with Board([], plan.at_once, console) as board:
-        return _Queue(launcher, plan, board).run(wanted, ended, watch)
+        return _Queue(launcher, plan, board).run(wanted, ended, watch, None)
 
 
 class _Queue:
@@ -119,9 +119,14 @@ class _Queue:
         self.stopping = False
 
     def run(
-        self, wanted: Callable[[], Job | None], ended: Callable[[Outcome], None], watch: Callable[[Job], bool]
+        self,
+        wanted: Callable[[], Job | None],
+        ended: Callable[[Outcome], None],
+        watch: Callable[[Job], bool],
+        most: int | None,
     ) -> bool:
         with self._listening():
+            self.launcher.expect(most)
             try:
                 while True:
                     self._heed()
@@ -133,6 +138,7 @@ class _Queue:
                     time.sleep(TICK)
             finally:
                 self._drain()  # there is something to wait for only if something went wrong here
+                self.launcher.expect(0)
         if self.next is not None:
             ended(not_started(self.next))
         return not self.stopping

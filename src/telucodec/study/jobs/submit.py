@@ -46,6 +46,9 @@ class Submitit:
         self.executor: Any = None
         self.new: list[Submitted] = []
 
+    def expect(self, count: int | None) -> None:
+        """As `Launcher.expect`: it is the cluster that prepares."""
+
     def start(self, job: Job, devices: Sequence[int]) -> "Submitted":
         """As `Launcher.start`; it is submitted when one of those started together is first looked at."""
         if devices:
