@@ -46,7 +46,7 @@ TORCHRUN = {"MASTER_ADDR": "node1", "MASTER_PORT": "29500"}
 
 def device(**given):
     usual = {"accelerator": "cpu", "devices": 1, "strategy": Single(), "precision": "32-true", "threads": 1}
-    return Device(**usual | {"tf32": False, "benchmark": False, "compile": False} | given)
+    return Device(**usual | {"tf32": False, "benchmark": False, "compile": False, "profile": 0} | given)
 
 
 def alike(tmp_path, act, count=2):

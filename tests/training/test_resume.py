@@ -86,7 +86,7 @@ def test_find_run_says_why_it_passes_runs_over(tmp_path):
 def test_a_run_of_before_there_were_these_keys_can_go_on():
     now = config()
     before = deepcopy(now)
-    for key in ("devices", "strategy", "benchmark", "compile"):
+    for key in ("devices", "strategy", "benchmark", "compile", "profile"):
         del before["trainer"][key]
     before["callback"] = {k: v for k, v in now["callback"].items() if k not in ("health", "nonfinite", "broken")}
     now["callback"]["health"] = {"every": 100}

@@ -1,5 +1,6 @@
 """The version of the code changes with what it does, not with how it reads."""
 
+from telucodec.training import version
 from telucodec.training.version import code_version, statements
 
 SOURCE = 'class A:\n    """What."""\n\n    def f(self, x):  # why\n        "How."\n        return x + 1\n'
@@ -17,3 +18,16 @@ def test_twelve_digits_that_stay():
     assert len(code_version()) == 12
     assert int(code_version(), 16)
     assert code_version() == code_version()
+
+
+def test_the_cache_keeps_it_and_what_is_damaged_there_is_not_believed(tmp_path, monkeypatch):
+    monkeypatch.setenv("TELUCODEC_CACHE", str(tmp_path))
+    found = code_version.__wrapped__()
+    (kept,) = (tmp_path / "code").iterdir()
+    assert kept.read_text() == found
+    monkeypatch.setattr(version, "statements", lambda source: "")
+    assert code_version.__wrapped__() == found
+    kept.write_text("half")
+    other = code_version.__wrapped__()
+    assert other != found
+    assert kept.read_text() == other

@@ -61,7 +61,8 @@ def compose_checked(overrides: Sequence[str], config_dir: Path | None, root: str
         _refuse_shadows(config_dir)
     try:
         cfg = _compose(overrides, root, config_dir)
-        _refuse_unread(cfg, root)
+        if config_dir is not None or any(map(_adds, overrides)):  # our own files bring none, and composing takes long
+            _refuse_unread(cfg, root)
     except OverrideParseException as error:
         raise InputError(
             f"{error.override}: cannot be parsed. Write key=value; quote values that hold , = or spaces."
@@ -167,6 +168,10 @@ def _refuse_shadows(config_dir: Path) -> None:
 
 def _default(root: str) -> DictConfig:
     return _chosen((), root, None)
+
+
+def _adds(override: str) -> bool:
+    return override.lstrip().startswith("+")
 
 
 def _refuse_unread(cfg: DictConfig, root: str) -> None:

@@ -65,13 +65,15 @@ def _configuration(name: str) -> tuple[dict[str, Any], dict[str, str]]:
     """The leaves of a configuration by their keys, and where a preset's values come from."""
     from telucodec.build import nearest
     from telucodec.cli.compose import compose_config, conf_dir, members
-    from telucodec.models.stored import CONFIG, read_config
     from telucodec.study.overlays import notes
 
     if name == "default":
         return flat(compose_config([], None)), {}
-    if (Path(name) / CONFIG).exists():
-        return flat(read_config(Path(name))), {}
+    if Path(name).is_dir():  # only what reads a run needs torch
+        from telucodec.models.stored import CONFIG, read_config
+
+        if (Path(name) / CONFIG).exists():
+            return flat(read_config(Path(name))), {}
     presets = members("experiment")
     if name not in presets:
         raise InputError(f"{name}: is no preset and no run folder. {nearest(name, [*presets, 'default'])}")

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
+from telucodec.cli.loading import load
 from telucodec.disk import no_links, write_text
 from telucodec.errors import InputError
 
@@ -62,6 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Load, measure, write, show."""
+    load("telucodec.models.stored")
     import torch
 
     from telucodec.build import build

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from telucodec.cli.loading import load
+
 DESCRIPTION = """\
 Code and decode one audio file with a trained codec, so that one can hear what it does.
 
@@ -27,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read, code, decode, write, and say how close it came."""
+    load("telucodec.models.stored")
     import numpy as np
     import torch
 

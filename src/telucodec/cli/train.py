@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 
+from telucodec.cli.loading import load
 from telucodec.errors import InputError, LostError
 
 DESCRIPTION = """\
@@ -165,6 +166,7 @@ def check_top(config: dict[str, Any]) -> None:
         InputError: one is out of range; the message names it.
     """
     check_values(config)
+    load("telucodec.training.fit")  # from here on all of it is needed
     from telucodec.models.stored import check_version
 
     check_version(config, Path("conf/train.yaml"))

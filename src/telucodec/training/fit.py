@@ -20,6 +20,7 @@ from telucodec.disk import holding, write_text
 from telucodec.errors import DivergedError, InputError, LostError
 from telucodec.models.pretrained import load_pretrained
 from telucodec.models.stored import CONFIG
+from telucodec.training.callbacks.profile import Profile
 from telucodec.training.callbacks.stop import Stop
 from telucodec.training.callbacks.validation import Validation
 from telucodec.training.checkpoint import OLDER, read_checkpoint
@@ -91,6 +92,8 @@ def fit(config: Mapping[str, Any], start: Start, console: Console) -> bool:
         max_steps=config["max_steps"],
     )
     callbacks = [_callback(node, f"callback.{name}", run) for name, node in config["callback"].items()]
+    if device.profile:
+        callbacks.append(Profile(steps=device.profile, run=run))
     trainer = device.trainer([run.stop, *callbacks], [run.record, run.tensorboard], run.max_steps, str(start.folder))
     facts = circumstances(start.command, start.overrides) | {"device": device.describe(), "devices": ranks.count()}
     facts |= {"seed": config["seed"]} | ({"paired": paired} if paired else {})

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import lightning
@@ -14,10 +15,12 @@ from lightning.pytorch.loggers import Logger
 from telucodec import ranks
 from telucodec.errors import InputError, at_least
 from telucodec.training.checkpoint import AtomicIO
+from telucodec.training.heap import keep_freed_memory
 from telucodec.training.processes import Place, find_place
 from telucodec.training.strategy import OURS, DataParallel, Joined, Single, refuse
 
 
+@dataclass(kw_only=True)
 class Device:
     """Where and in which precision a run computes.
 
@@ -32,32 +35,30 @@ class Device:
         benchmark: whether cuDNN tries its algorithms and takes the fastest; which one that is may change from run to
             run, and with it the last bits.
         compile: whether torch compiles codec and discriminators for training. It takes minutes, and pays in long runs.
+        profile: how many steps are profiled after the first few, >= 0; 0 profiles none. See docs/profile.md.
     """
 
-    def __init__(
-        self,
-        *,
-        accelerator: Literal["auto", "cpu", "gpu"],
-        devices: int | Literal["auto"],
-        strategy: Single | DataParallel | str,
-        precision: Literal["32-true", "bf16-mixed", "16-mixed"],
-        threads: int,
-        tf32: bool,
-        benchmark: bool,
-        compile: bool,  # noqa: A002 (what torch and its users call it)
-    ) -> None:
-        at_least(1, threads=threads)
-        if isinstance(strategy, str):
-            raise refuse(strategy)
-        if accelerator == "gpu" and not torch.cuda.is_available():
+    accelerator: Literal["auto", "cpu", "gpu"]
+    devices: int | Literal["auto"]
+    strategy: Single | DataParallel | str
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+    threads: int
+    tf32: bool
+    benchmark: bool
+    compile: bool
+    profile: int
+
+    def __post_init__(self) -> None:
+        at_least(1, threads=self.threads)
+        at_least(0, profile=self.profile)
+        if isinstance(self.strategy, str):
+            raise refuse(self.strategy)
+        if self.accelerator == "gpu" and not torch.cuda.is_available():
             raise ValueError("accelerator is gpu, but no CUDA device is visible: use trainer=cpu or trainer=auto")
-        found = "gpu" if torch.cuda.is_available() else "cpu"
-        self.accelerator = found if accelerator == "auto" else accelerator
-        if precision == "16-mixed" and self.accelerator == "cpu":
+        if self.accelerator == "auto":
+            self.accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+        if self.precision == "16-mixed" and self.accelerator == "cpu":
             raise ValueError("precision 16-mixed needs a GPU: use 32-true or bf16-mixed on a CPU")
-        self.devices, self.strategy = devices, strategy
-        self.precision, self.threads = precision, threads
-        self.tf32, self.benchmark, self.compile = tf32, benchmark, compile
         self._check_devices()
 
     @property
@@ -109,6 +110,8 @@ class Device:
     ) -> lightning.Trainer:
         """A Trainer that counts generator updates and leaves progress, validation and checkpoints to `callbacks`."""
         torch.set_num_threads(self.threads)
+        if self.accelerator == "cpu":
+            keep_freed_memory()
         os.environ.setdefault("OMP_NUM_THREADS", str(self.threads))  # or Lightning sets those of several processes
         torch.set_float32_matmul_precision("high" if self.tf32 else "highest")
         torch.backends.cudnn.allow_tf32 = self.tf32

@@ -57,6 +57,7 @@ def tell(run: Run, step: int) -> None:
         return
     before = label_at(run.record.rows, max([s for s in found if s < step], default=-1))
     run.tensorboard.experiment.add_text("why/diagnosis", f"**{now.sentence()}** {now.advice}", step)
-    run.show("why/plane", plane({run.record.name: path(found)}, "How loud, and how alike"), step, "plane")
+    if len(way := path(found)) > 1:  # one point is no way, and the first step need not wait for its picture
+        run.show("why/plane", plane({run.record.name: way}, "How loud, and how alike"), step, "plane")
     if now.label != before:
         run.console.print(f"step {step:>6}: {now.sentence()}", highlight=False, soft_wrap=True, markup=False)

@@ -2,10 +2,17 @@
 
 import ast
 import hashlib
+import platform
+import re
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 import telucodec
+from telucodec.data.cache import cache_dir
+from telucodec.disk import write_text
+from telucodec.errors import InputError
 
 ABOVE = ("study", "cli")  # launch, collect and compare runs: what they do changes none
 
@@ -14,13 +21,20 @@ ABOVE = ("study", "cli")  # launch, collect and compare runs: what they do chang
 def code_version() -> str:
     """Twelve digits that change with any statement of the code that trains and measures, and with nothing else.
 
-    Comments, docstrings and layout do not count, nor do the floors that only launch and compare.
+    Comments, docstrings and layout do not count, nor do the floors that only launch and compare. To parse all files
+    takes most of a second: the cache folder keeps what came of the very same bytes.
     """
-    root, digest = Path(telucodec.__file__).parent, hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        if path.relative_to(root).parts[0] not in ABOVE:
-            digest.update(f"{path.relative_to(root)}\n{statements(path.read_text(encoding='utf-8'))}\n".encode())
-    return digest.hexdigest()[:12]
+    root = Path(telucodec.__file__).parent
+    paths = [path for path in sorted(root.rglob("*.py")) if path.relative_to(root).parts[0] not in ABOVE]
+    sources = {str(path.relative_to(root)): path.read_text(encoding="utf-8") for path in paths}
+    kept = cache_dir() / "code" / _digest([platform.python_version(), *map(repr, sources.items())])
+    with suppress(OSError, ValueError):
+        if re.fullmatch("[0-9a-f]{12}", known := kept.read_text(encoding="ascii")):
+            return known
+    found = _digest(f"{name}\n{statements(source)}\n" for name, source in sources.items())[:12]
+    with suppress(InputError):  # where nothing can be kept, the next run parses again
+        write_text(kept, found)
+    return found
 
 
 def statements(source: str) -> str:
@@ -39,3 +53,10 @@ def statements(source: str) -> str:
 
 def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _digest(texts: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode())
+    return digest.hexdigest()
