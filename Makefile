@@ -1,15 +1,17 @@
 # Every target installs what it needs by itself, into VENV.
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-all lint type check tensorboard clean
+.PHONY: help install train test test-all lint type check bench tensorboard clean
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 EXTRAS ?= synth
+BENCH ?= step quantizers losses columns coding loading startup scheduling million
 # what has been installed: other extras are another stamp
 RUN := $(VENV)/.run-$(EXTRAS)
 DEV := $(VENV)/.dev-$(EXTRAS)
+PEERS := $(VENV)/.peers
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 # two OpenMP threads that spin beside a busy neighbour are ten times slower than one
@@ -34,6 +36,12 @@ $(DEV): $(RUN) pyproject.toml constraints.txt
 	@$(PIP) --editable '.[$(EXTRAS),dev]'
 	@touch $@
 
+# DAC's packages ask for a protobuf that TensorBoard cannot have: they come without what they depend on, which the extra has
+$(PEERS): pyproject.toml constraints.txt $(VENV)/.python
+	@$(PIP) --editable '.[$(EXTRAS),bench,dev]'
+	@$(PIP) --no-deps descript-audio-codec descript-audiotools
+	@touch $@
+
 train: $(RUN) ## Train the default codec on synthetic Telugu speech; ARGS='data=folder data.root=PATH' changes what
 	@$(BIN)/telucodec train $(ARGS)
 
@@ -52,6 +60,9 @@ type: $(DEV) ## Check types
 
 check: lint type $(DEV) ## Style, types, and the rules of the house
 	@$(BIN)/python -m pytest -q tests/test_house.py
+
+bench: $(PEERS) ## Time ours beside its peers, on one thread (about half an hour on an idle core); figures go to benchmarks/results
+	@for script in $(BENCH); do echo "== $$script"; $(BIN)/python benchmarks/$$script.py $(ARGS) || exit 1; done
 
 tensorboard: $(RUN) ## Show all runs at http://localhost:6006
 	@$(BIN)/tensorboard --logdir runs

@@ -7,6 +7,7 @@ the clock counts this process's processor time, on a GPU the time between two ev
 import argparse
 import json
 import platform
+import resource
 import statistics
 import sys
 import time
@@ -116,10 +117,17 @@ def machine(device: torch.device | None = None) -> dict[str, Any]:
     if device is not None and device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     else:
-        names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+        told = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform.startswith("linux") else []
+        names = [line for line in told if line.startswith("model name")]
         flags = torch.backends.cpu.get_cpu_capability()
         name = f"{names[0].partition(':')[2].strip() if names else platform.machine()}, {flags}"
     return {"device": name, "threads": torch.get_num_threads(), "torch": torch.__version__, "day": str(date.today())}
+
+
+def most_memory() -> int:
+    """The most that this process has held at once, bytes."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
 
 
 def write(name: str, rows: Sequence[Mapping[str, Any]], device: torch.device | None = None) -> None:

@@ -18,12 +18,11 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
 from dac_step import WEIGHTS, DacStep
-from pairs import Clock, in_turns, parser, ratio, same, say, settle, write
+from pairs import Clock, in_turns, most_memory, parser, ratio, same, say, settle, write
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 from torch.utils.flop_counter import FlopCounterMode
@@ -103,11 +102,7 @@ def asked() -> Iterator[None]:
 
 def tell(seconds: float, losses: list[float], flop: int, device: torch.device) -> None:
     """Answer."""
-    if device.type == "cuda":
-        memory = torch.cuda.max_memory_allocated(device)
-    else:
-        status = Path("/proc/self/status").read_text()
-        memory = 1024 * int(status.partition("VmHWM:")[2].split()[0])
+    memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else most_memory()
     say(json.dumps({"seconds": seconds, "losses": losses, "flop": flop, "memory": memory}))
 
 

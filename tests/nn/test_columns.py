@@ -4,6 +4,7 @@ from torch.nn import functional as F
 
 from telucodec.nn import columns
 from telucodec.nn.columns import ColumnConv1d, ColumnConv2d, ColumnConvTranspose1d
+from telucodec.nn.norm import weight_norm
 
 CASES = {
     "first of a decoder": (ColumnConv1d(256, 128, 7), (2, 256, 25), {}),
@@ -56,5 +57,25 @@ def test_elsewhere_it_is_the_librarys(layer, shape, monkeypatch):
     monkeypatch.setattr(columns, "NARROW", False)
     calls = []
     monkeypatch.setattr(type(layer).__mro__[1], "forward", lambda *given: calls.append(given))
+    layer(torch.randn(shape))
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_under_autocast_it_gives_what_the_librarys_path_gives(name):
+    layer, shape, _ = CASES[name]
+    layer, x = layer.float(), torch.randn(shape)
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        got, want = layer(x), type(layer).__mro__[1].forward(layer, x)
+    assert got.dtype == want.dtype == torch.bfloat16
+    assert (got - want).abs().max() <= 0.02 * want.abs().max()
+
+
+@pytest.mark.parametrize("shape", [(1, 256, 25), (4, 256, 60)])
+def test_a_normalised_weight_is_computed_once(shape, monkeypatch):
+    layer = weight_norm(ColumnConv1d(256, 128, 7))
+    calls, norm = [], layer.parametrizations.weight[0]
+    forward = norm.forward
+    monkeypatch.setattr(norm, "forward", lambda *given: calls.append(1) or forward(*given))
     layer(torch.randn(shape))
     assert len(calls) == 1

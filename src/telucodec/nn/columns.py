@@ -6,6 +6,8 @@ codec, on short crops), that takes longer than the arithmetic. And without AVX-5
 empty where the last axis is narrow. benchmarks/columns.py measures both.
 """
 
+from math import prod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -25,7 +27,7 @@ class ColumnConv1d(nn.Conv1d):
     def forward(self, x: Tensor) -> Tensor:
         span = (self.kernel_size[0] - 1) * self.dilation[0] + 1
         positions = len(x) * ((x.shape[-1] - span) // self.stride[0] + 1)
-        if not (_many(self.weight, x) and positions <= FEW):
+        if not (_many(self, x) and positions <= FEW):
             return super().forward(x)
         pieces = x.unfold(2, span, self.stride[0])[..., :: self.dilation[0]]  # [B, C, F, k]
         return _product(self, pieces.transpose(1, 2)).transpose(1, 2)
@@ -41,13 +43,13 @@ class ColumnConvTranspose1d(nn.ConvTranspose1d):
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         batch, _, frames = x.shape
         assert not isinstance(self.padding, str)
-        if self.groups > 1 or output_size or not (_many(self.weight, x) and batch * frames <= FEW):
+        if self.groups > 1 or output_size or not (_many(self, x) and batch * frames <= FEW):
             return super().forward(x, output_size)
         kernel, stride, padding = self.kernel_size[0], self.stride[0], self.padding[0]
         pieces = (x.transpose(1, 2) @ self.weight.flatten(1)).transpose(1, 2)  # [B, out_channels k, F]
         samples = (frames - 1) * stride + kernel - 2 * padding
         y = F.fold(pieces, (1, samples), (1, kernel), padding=(0, padding), stride=(1, stride)).squeeze(2)
-        return y if self.bias is None else y + self.bias[:, None]
+        return y if self.bias is None else y + self.bias[:, None].to(y.dtype)  # autocast leaves a sum alone
 
 
 class ColumnConv2d(nn.Conv2d):
@@ -61,14 +63,16 @@ class ColumnConv2d(nn.Conv2d):
         assert not isinstance(self.padding, str)
         (taps, _), (stride, _), (padding, _) = self.kernel_size, self.stride, self.padding
         positions = len(x) * ((x.shape[2] + 2 * padding - taps) // stride + 1) * x.shape[3]
-        if not (_many(self.weight, x) and (NARROW or positions <= FEW)):
+        if not (_many(self, x) and (NARROW or positions <= FEW)):
             return super().forward(x)
         pieces = F.pad(x, (0, 0, padding, padding)).unfold(2, taps, stride)  # [B, C, F, P, k]
         return _product(self, pieces.permute(0, 2, 3, 1, 4)).permute(0, 3, 1, 2)
 
 
-def _many(weight: Tensor, x: Tensor) -> bool:
-    return x.device.type == "cpu" and weight.numel() >= MANY
+def _many(layer: nn.Conv1d | nn.ConvTranspose1d | nn.Conv2d, x: Tensor) -> bool:
+    # counted, not looked at: a weight that is normalised is computed whenever it is read
+    weights = layer.in_channels * layer.out_channels * prod(layer.kernel_size) // layer.groups
+    return x.device.type == "cpu" and weights >= MANY
 
 
 def _product(layer: nn.Conv1d | nn.Conv2d, pieces: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ def keep_freed_memory() -> bool:
     """Have the C library keep what is freed for what is asked for next, instead of giving it back to the system.
 
     Activations of a training step on a CPU are large: by itself glibc maps each anew, and the system fills it with
-    zeros page by page, a tenth of the time of a step (benchmarks/heap.py). The most that is held does not grow.
+    zeros page by page. What was once needed, in a long validation say, stays with the process until it ends.
 
     Returns:
         Whether the C library knows how; only glibc does.
