@@ -1,13 +1,16 @@
 """A manifest of 1,000,000 files, about 1,000 hours: what the start of a run on it takes, in seconds and memory.
 
-The recordings are a few real ones whose files are listed again and again, by whole paths. Each stage begins a process
-of its own and goes through all before it; printed are the processor time and the clock of the stage, and the most
-memory that its process had held until then, libraries included. It needs 1 GB of disk for as long as it runs.
+The recordings are a few real ones whose files are listed again and again, by whole paths. Each stage is measured in a
+process of its own, which has gone through what comes before it; printed are the processor time and the clock of the
+stage, and the most memory that its process had held until its end, libraries and mapped files included. A first start
+has an empty cache folder; a later one finds there what the first has left. It needs 2 GB of disk while it runs.
 """
 
 import argparse
 import json
+import os
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -20,7 +23,12 @@ from typing import Any
 from pairs import say, write
 from rich.console import Console
 
-STAGES = ("libraries", "read", "prepare", "first batch", "keep the list", "go on with the list")
+FIRST, LATER = "first", "later"
+STAGES = (  # in this order: what a later start finds, the first one has left
+    ("libraries", FIRST),
+    *((stage, begun) for stage in ("read", "start", "keep the list") for begun in (FIRST, LATER)),
+    *(("go on with the list", begun) for begun in (FIRST, LATER)),
+)
 
 
 def make(path: Path, count: int) -> None:
@@ -40,7 +48,8 @@ def stage(name: str, path: Path) -> dict[str, float]:
     found: dict[str, Any] = {}
 
     def libraries() -> None:
-        import telucodec.data.module  # noqa: F401 (with torch and Lightning)
+        import telucodec.data.module  # with torch and Lightning
+        import telucodec.training.resume  # noqa: F401
 
     def read() -> None:
         from telucodec.data.manifest import read_manifest
@@ -76,23 +85,25 @@ def stage(name: str, path: Path) -> dict[str, float]:
 
         found["told"] = bind_data(path.parent, found["data"].manifest)
 
-    def resumed() -> None:
-        prepare(path.parent / "data.jsonl")
-        keep()
-
-    before: dict[str, list[Callable[[], None]]] = {
-        "libraries": [libraries],
-        "read": [libraries, read],
-        "prepare": [libraries, prepare],
-        "first batch": [libraries, prepare, first],
-        "keep the list": [libraries, prepare, first, keep],
-        "go on with the list": [libraries, resumed],
+    steps: dict[str, list[Callable[[], object]]] = {  # the first ones come before what is measured
+        "libraries": [],
+        "read": [libraries],
+        "start": [libraries],
+        "keep the list": [libraries, prepare, first],
+        "go on with the list": [libraries],
     }
-    *earlier, last = before[name]
-    for step in earlier:
+    measured: dict[str, list[Callable[[], object]]] = {
+        "libraries": [libraries],
+        "read": [read],
+        "start": [prepare, first],  # read the list, check, split and order it, and read the first batch
+        "keep the list": [keep],
+        "go on with the list": [lambda: prepare(path.parent / "data.jsonl"), keep],
+    }
+    for step in steps[name]:
         step()
     clock, processor = time.monotonic(), time.process_time()
-    last()
+    for step in measured[name]:
+        step()
     return {
         "processor_seconds": round(time.process_time() - processor, 2),
         "seconds": round(time.monotonic() - clock, 2),
@@ -111,15 +122,23 @@ def main() -> None:
         return
     rows = []
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "manifest.jsonl"
+        path, kept = Path(folder) / "manifest.jsonl", Path(folder) / "data.jsonl"
         make(path, args.files)
         say(f"{args.files} files, a manifest of {path.stat().st_size / 1e6:.0f} MB")
-        for name in STAGES:
+        for name, begun in STAGES:
+            if begun == FIRST and name != "go on with the list":
+                shutil.rmtree(Path(folder) / "cache", ignore_errors=True)
+            if name == "keep the list":
+                kept.unlink(missing_ok=True)
             command = [sys.executable, __file__, "--stage", name, str(path)]
-            row = {"stage": name} | json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+            own = os.environ | {"TELUCODEC_CACHE": str(Path(folder) / "cache")}
+            told = subprocess.run(command, check=True, capture_output=True, env=own).stdout
+            row = {"stage": name, "start": begun} | json.loads(told)
             rows.append(row)
-            told = f"{row['processor_seconds']:6.2f} s of the processor, {row['seconds']:6.2f} s"
-            say(f"{name:22} {told}, at most {row['memory_gb']:.2f} GB until then")
+            seconds = f"{row['processor_seconds']:6.2f} s of the processor, {row['seconds']:6.2f} s"
+            say(f"{name:20} {begun:6} {seconds}, at most {row['memory_gb']:.2f} GB until then")
+        cache = sum(file.stat().st_size for file in (Path(folder) / "cache").rglob("*") if file.is_file())
+        say(f"the cache: {cache / 1e6:.0f} MB")
     write("million", rows)
 
 

@@ -1,12 +1,14 @@
 import json
 import pickle
 from dataclasses import asdict, replace
+from hashlib import sha256
 
 import numpy as np
 import pytest
 from hypothesis import given
 
 from hostile import AGAIN, CHANGES, EDITS, changed, edited
+from telucodec.data import columns, kept
 from telucodec.data import manifest as parsing
 from telucodec.data.columns import Columns, chosen, in_split, numbers, texts
 from telucodec.data.continued import as_begun
@@ -113,9 +115,10 @@ MANY = tuple(
 
 
 @pytest.fixture
-def by_columns(monkeypatch):
+def by_columns(monkeypatch, tmp_path):
     """Manifests of any length are read as long ones are."""
     monkeypatch.setattr(parsing, "SHORT", 0)
+    monkeypatch.setenv("TELUCODEC_CACHE", str(tmp_path / "cache"))
 
 
 def test_a_long_manifest_is_read_and_written_as_a_short_one_is(tmp_path, by_columns):
@@ -141,6 +144,8 @@ def test_a_long_manifest_is_read_and_written_as_a_short_one_is(tmp_path, by_colu
     )
     assert tuple(subset().entries) == same().entries
     assert [len(same().entries), len(same().split("train"))] == [15, 5]
+    by_hash = sorted((e for e in MANY if e.split == "train"), key=lambda e: sha256(e.path.encode()).digest())
+    assert set(same().split("train")) == set(by_hash[:5])
 
 
 @pytest.mark.parametrize("path", ["a//b", "./a", "a/./b", "a/", "b/a"])
@@ -160,6 +165,65 @@ def test_a_run_keeps_and_knows_again_a_long_list(tmp_path, by_columns):
     other = (*MANY[:-1], replace(MANY[-1], sha256="1" * 64))
     with pytest.raises(InputError, match="1 utterances came, went or changed"):
         bind_data(tmp_path, Manifest(manifest.path, Columns.of(other)))
+
+
+def parsed_once(monkeypatch):
+    """From now on nobody parses lines."""
+    monkeypatch.setattr(kept, "tables", None)
+    monkeypatch.setattr(kept, "read_columns", None)
+
+
+def test_a_long_manifest_is_parsed_once(tmp_path, by_columns, monkeypatch):
+    path, lists = tmp_path / "m.jsonl", tmp_path / "cache/lists-1"
+    monkeypatch.setattr("telucodec.data.long.BLOCK", 3000)  # several blocks
+    write_manifest(path, MANY)
+    first = read_manifest(path).entries
+    (file,) = lists.iterdir()
+    size, digest, own = file.name.split("-")
+    assert (int(size), digest, own) == (path.stat().st_size, file_sha256(path), file_sha256(file))
+    with monkeypatch.context() as later:
+        parsed_once(later)
+        again = read_manifest(path.rename(tmp_path / "elsewhere.jsonl")).entries
+        assert again == first == MANY
+        assert tuple(again) == MANY == tuple(pickle.loads(pickle.dumps(again)))
+        assert again.memory is not None
+    write_manifest(path, (*MANY[:-1], replace(MANY[-1], sha256="1" * 64)))  # of the same size
+    assert read_manifest(path).entries[39].sha256 == "1" * 64
+    assert len(list(lists.iterdir())) == 2
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-1], lambda b: b[:900] + b"x" + b[901:], lambda b: b""])
+def test_damaged_columns_are_made_anew(tmp_path, by_columns, monkeypatch, damage):
+    write_manifest(tmp_path / "m.jsonl", MANY)
+    read_manifest(tmp_path / "m.jsonl")
+    (file,) = (tmp_path / "cache/lists-1").iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    assert read_manifest(tmp_path / "m.jsonl").entries == MANY
+    assert [each.read_bytes() for each in (tmp_path / "cache/lists-1").iterdir()] == [whole]
+    parsed_once(monkeypatch)
+    assert read_manifest(tmp_path / "m.jsonl").entries == MANY
+
+
+def test_a_cache_that_cannot_be_written_or_has_no_room_fails_nothing(tmp_path, by_columns, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    write_manifest(tmp_path / "m.jsonl", MANY)
+    (tmp_path / "cache").touch()  # no folder can be made there
+    assert read_manifest(tmp_path / "m.jsonl").entries == MANY
+    (tmp_path / "cache").unlink()
+    monkeypatch.setattr(kept.os, "replace", full)
+    assert read_manifest(tmp_path / "m.jsonl").entries == MANY
+    assert list((tmp_path / "cache/lists-1").iterdir()) == []
+
+
+def test_entries_far_apart_and_in_any_order_come_in_that_order(monkeypatch):
+    monkeypatch.setattr(columns, "ROWS", 4)
+    rows = np.array([0, 1, 2, 39, 38, 5, 5, 7, 20, 21])
+    part = chosen(Columns.of(MANY), rows)
+    assert tuple(part) == tuple(MANY[row] for row in rows)
+    assert [len(each) for each in texts(part, "path")] == [4, 4, 2]
 
 
 def both(path):
@@ -247,3 +311,4 @@ def test_a_bad_line_of_a_long_manifest_is_named(tmp_path, by_columns):
     (tmp_path / "m.jsonl").write_bytes(b"\n")
     with pytest.raises(InputError, match="lists no utterance"):
         read_manifest(tmp_path / "m.jsonl")
+    assert list((tmp_path / "cache/lists-1").iterdir()) == []

@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import os
 import pickle
+import shlex
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -16,11 +18,13 @@ from rich.console import Console
 from test_crops import folder_source, speech
 from torch.utils.data import DataLoader
 
-from conftest import TOY, voices
+from conftest import TOY, composed, voices
 from hostile import EDITS, MANY, clean, edited
 from telucodec.audio.files import read, read_int16
+from telucodec.cli import evaluate
 from telucodec.cli.data import configure
 from telucodec.cli.main import main
+from telucodec.cli.pack import _override
 from telucodec.data import packing
 from telucodec.data.columns import Columns, numbers
 from telucodec.data.folder import index_folder
@@ -135,7 +139,9 @@ def test_a_pack_of_an_older_manifest_is_refused_and_made_anew(manifest):
         (lambda raw: raw[:4100] + bytes([raw[4100] ^ 1]) + raw[4101:], "its index is damaged"),
         (lambda raw: b"\xff" + raw[1:], "is no pack"),
         (lambda raw: raw.replace(b'"samples"', b'"sample "', 1), "lacks samples"),
-        (lambda raw: b"", "is no JSON"),
+        (lambda raw: raw.replace(b'"telucodec_pack": 1', b'"telucodec_pack": 2', 1), "another version .*Make it again"),
+        (lambda raw: raw.replace(b'"telucodec_pack": 1', b'"telucodec_pack":""', 1), "is no pack. Give a pack, or"),
+        (lambda raw: b"", "is no pack"),
         (None, "no such pack. Make it first: telucodec data pack"),
     ],
 )
@@ -184,12 +190,131 @@ def test_samples_that_16_bits_cannot_tell_are_refused(tmp_path, monkeypatch, sub
 
 def test_a_disk_without_room_and_several_rates_are_told_before_anything_is_written(manifest, monkeypatch):
     mixed = (replace(manifest.entries[0], sample_rate=8000), *manifest.entries[1:])
-    with pytest.raises(InputError, match="8000, 16000 Hz, and a pack has one rate"):
+    with pytest.raises(InputError, match=r"8000, 16000 Hz, and a pack has one rate.*--sample-rate 16000"):
         write_pack(Manifest(manifest.path, mixed), pack_path(manifest))
     monkeypatch.setattr(packing, "disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(InputError, match=r"needs 0\.0 GB, and 0\.0 GB are free"):
         write_pack(manifest, pack_path(manifest))
     assert not pack_path(manifest).exists()
+
+
+def put(path, kind):
+    """Something that a user would not want to lose."""
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to(path.parent / "nowhere")
+    else:
+        path.write_bytes(kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("folder", r"is a folder, .* Name the file, too: telucodec data pack \S+ \S+/x/manifest\.pack"),
+        ("pipe", "is a link, or no file. It would be lost: remove it first, or choose another place: .* DEST"),
+        ("link", "is a link, or no file. It would be lost: remove it first"),
+        (b"", "is no pack. It would be lost: remove it first"),
+        (b'{"path": "a.flac"}\n', "is no pack. It would be lost: remove it first"),
+        (b"RIFF\xff" * 2000, "is no pack. It would be lost: remove it first"),
+        (b'{"telucodec_pack": 1, "manifest": "0"}', "is a pack of another manifest than .* remove it first"),
+    ],
+)
+def test_nothing_but_an_older_pack_of_this_manifest_is_written_over(manifest, tmp_path, monkeypatch, kind, why):
+    monkeypatch.setattr(packing, "_samples", None)
+    path = tmp_path / "safe" / "x"
+    path.parent.mkdir()
+    put(path, kind)
+    before = path.lstat()
+    with pytest.raises(InputError, match=rf"safe/x: {why}"):
+        write_pack(manifest, path)
+    after = path.lstat()
+    assert (after.st_ino, after.st_size, after.st_mtime_ns) == (before.st_ino, before.st_size, before.st_mtime_ns)
+    assert [file.name for file in path.parent.iterdir()] == ["x"], "no lock is left beside it"
+
+
+def test_a_pack_that_other_recordings_need_is_kept(manifest, tmp_path):
+    path, other = tmp_path / "a.pack", tmp_path / "made" / "other.jsonl"
+    write_pack(manifest, path)
+    raw = path.read_bytes()
+    write_manifest(other, manifest.entries[:5])
+    with pytest.raises(InputError, match=r"is a pack of another manifest than .*other\.jsonl.*remove it first"):
+        write_pack(read_manifest(other), path)
+    assert path.read_bytes() == raw
+    path.write_bytes(raw.replace(b'"telucodec_pack": 1', b'"telucodec_pack": 0'))
+    assert write_pack(manifest, path), "it was made of this manifest, by another version"
+    assert path.read_bytes() == raw
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_read(manifest, tmp_path, monkeypatch):
+    monkeypatch.setattr(packing, "_samples", None)
+    (tmp_path / "file").write_bytes(b"kept")
+    with pytest.raises(InputError, match=r"file/a\.pack: cannot be written \(.*\)\. Choose another place"):
+        write_pack(manifest, tmp_path / "file" / "a.pack")
+    (tmp_path / "shut").mkdir(mode=0o500)
+    if not os.access(tmp_path / "shut", os.W_OK):  # root may write everywhere
+        with pytest.raises(InputError, match=r"a\.pack.*: cannot be written"):
+            write_pack(manifest, tmp_path / "shut" / "a.pack")
+    assert (tmp_path / "file").read_bytes() == b"kept"
+
+
+@pytest.mark.parametrize("most", [8000, 16000, 48000])
+def test_the_rate_of_most_recordings_is_named(manifest, most):
+    rates = [8000, 16000, 48000, *[most] * 9]
+    mixed = [replace(entry, sample_rate=rate) for entry, rate in zip(manifest.entries, rates, strict=True)]
+    with pytest.raises(InputError, match=rf"8000, 16000, 48000 Hz.*--sample-rate {most}$"):
+        write_pack(Manifest(manifest.path, mixed), pack_path(manifest))
+
+
+def test_evaluation_reads_what_a_run_on_a_pack_has_listed_without_the_files(manifest, tmp_path, capsys):
+    """The whole list, or a part; what changed since is said, and the files are read."""
+    write_pack(manifest, tmp_path / "a.pack")
+    data = {"_target_": "telucodec.data.source.FromPack"}
+    data |= {"manifest": str(manifest.path), "pack": str(tmp_path / "a.pack")}
+    options = argparse.Namespace(data=None, run_folder=tmp_path)
+    heard = {entry.path: read(manifest.locate(entry))[0] for entry in manifest.absolute()}
+    for entry in manifest.entries:
+        manifest.locate(entry).unlink()
+    for some in (slice(None), slice(2, None, 3)):
+        listed = manifest.absolute()[some]
+        write_manifest(tmp_path / "data.jsonl", listed)
+        found, bare = evaluate._manifest(options, {"data": data}, 16000)
+        assert (found.absolute(), bare) == (listed, False)
+        for name in ("all", "valid"):
+            part = evaluate._entries(found, name)
+            for index, entry in enumerate(part):
+                audio = reader(found, part).whole(index)[0]
+                assert np.array_equal(audio, heard[str(manifest.path.parent / entry.path)])
+    write_manifest(tmp_path / "data.jsonl", [replace(entry, split="test") for entry in listed])
+    found, _ = evaluate._manifest(options, {"data": data}, 16000)
+    assert "is not what it was when the run began. So the recordings are read from" in capsys.readouterr().err
+    with pytest.raises(InputError, match="4 of 4 files do not match"):
+        evaluate._entries(found, "all")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/a/m.jsonl",
+        "/a b/m",
+        "/a,b",
+        "/a=b",
+        "a'b/\"c",
+        "/తె/(1)[2]{3}",
+        "/a#b;$x|&*",
+        "/a${b}",
+        "/a\\",
+        "12",
+        "null",
+        "~a",
+    ],
+)
+def test_a_printed_path_comes_back_whole_from_shell_and_hydra(path):
+    (word,) = shlex.split(shlex.join([_override("data.manifest", path)]))
+    assert composed("data=pack", word)["data"]["manifest"] == path
+    assert (word == f"data.manifest={path}") == (path in ("/a/m.jsonl", "/a b/m", "/a\\"))
 
 
 def test_parts_of_a_packed_manifest_keep_their_samples(manifest):
@@ -208,6 +333,16 @@ def run(*arguments):
     configure(parser)
     args = parser.parse_args(list(map(str, arguments)))
     return args.run(args)
+
+
+def test_the_command_names_paths_as_a_shell_takes_them(manifest, tmp_path, capsys):
+    path = tmp_path / "a b,c=d" / "x.pack"
+    assert run("pack", manifest.path, path) == 0
+    command = capsys.readouterr().out.partition("train on it: ")[2]
+    words = shlex.split(command)
+    assert words[:3] == ["telucodec", "train", "data=pack"]
+    data = composed(*words[2:])["data"]
+    assert (data["manifest"], data["pack"]) == (str(manifest.path), str(path))
 
 
 def test_the_command(manifest, tmp_path, capsys):

@@ -21,7 +21,7 @@ from telucodec.disk import no_links, write_text
 from telucodec.errors import InputError
 
 if TYPE_CHECKING:
-    from telucodec.data.manifest import Manifest
+    from telucodec.data.manifest import Entry, Manifest
 
 DESCRIPTION = """\
 Measure a trained codec on whole utterances: SNR and SI-SDR, correlation and RMS ratio, the split of the noise into
@@ -68,7 +68,6 @@ def run(options: argparse.Namespace) -> int:
 
     from telucodec.build import build
     from telucodec.data.level import Level
-    from telucodec.data.manifest import check_files
     from telucodec.data.segments import Utterances
     from telucodec.metrics.evaluation import Evaluator
     from telucodec.metrics.perceptual import Perceptual
@@ -83,8 +82,7 @@ def run(options: argparse.Namespace) -> int:
     level = build(config["level"], "level", Level)
     manifest, bare = _manifest(options, config, codec.sample_rate)
     split = options.split or ("all" if bare else "test")
-    entries = manifest.entries if split == "all" else manifest.split(split)
-    check_files(manifest, entries)
+    entries = _entries(manifest, split)
     name = f"{_label(options.data)}-{split}"
     if not options.out:
         no_links(options.run_folder, ["evaluation", f"evaluation/{name}"])
@@ -130,8 +128,44 @@ def _manifest(options: argparse.Namespace, config: Mapping[str, Any], sample_rat
         ).exists()
     kept = options.run_folder / "data.jsonl"  # as the run was started with, whatever has come into its folder since
     if kept.exists():
-        return read_manifest(kept), False
+        return _from_pack(read_manifest(kept), config), False
     return build(config.get("data"), "data", Source)(), False
+
+
+def _entries(manifest: "Manifest", split: str) -> "Sequence[Entry]":
+    """What to measure; the files are there, unless a pack has what is in them."""
+    from telucodec.data.manifest import check_files
+
+    entries = manifest.entries if split == "all" else manifest.split(split)
+    if manifest.pack is None:
+        check_files(manifest, entries)
+    return entries
+
+
+def _from_pack(listed: "Manifest", config: Mapping[str, Any]) -> "Manifest":
+    """The recordings that a run has listed, read where it read them: in a pack, if it was trained on one."""
+    import numpy as np
+
+    from telucodec.build import build
+    from telucodec.data.columns import chosen, texts
+    from telucodec.data.manifest import Manifest
+    from telucodec.data.source import FromPack, Source
+
+    data = config.get("data")
+    if not isinstance(data, Mapping) or data.get("_target_") != f"{FromPack.__module__}.{FromPack.__name__}":
+        return listed
+    try:
+        now = build(data, "data", Source)()
+        here = {path: row for row, path in enumerate(path for block in texts(now.absolute(), "path") for path in block)}
+        rows = [here.get(path, -1) for block in texts(listed.entries, "path") for path in block]
+        found = Manifest(now.path, chosen(now.entries, np.array(rows)), now.pack)
+        if -1 in rows or found.absolute() != listed.entries:
+            raise InputError(f"{now.path}: is not what it was when the run began.")
+    except InputError as error:
+        told = f"{error} So the recordings are read from their own files, which hold the same samples."
+        Console(stderr=True).print(told, highlight=False, markup=False, soft_wrap=True)
+        return listed
+    return found
 
 
 def _show(

@@ -1,6 +1,7 @@
 """`telucodec data pack`: all recordings of a manifest in one file."""
 
 import argparse
+import shlex
 from pathlib import Path
 from time import monotonic
 
@@ -21,7 +22,8 @@ file. Training hears the same crops in the same order, bit for bit. A pack pays 
 decode, or the disk none to look for files: a GPU that waits, a network disk (put DEST on a local one).
 
 A pack that is up to date is left as it is; a stopped one begins anew. When the manifest changes, training refuses the
-pack and says so.
+pack and says so, and packing again replaces it. DEST is a file, never a folder; any other file there, and a pack of
+another manifest, is never written over: remove it first.
 
 examples:
   telucodec data pack prepared/mine
@@ -37,7 +39,7 @@ def configure(command: argparse.ArgumentParser) -> None:
     command.epilog = EPILOG
     add = command.add_argument
     add("manifest", type=Path, metavar="MANIFEST", help="a manifest.jsonl, or the folder that holds it")
-    add("dest", type=Path, nargs="?", metavar="DEST", help="the pack (default: beside the manifest, NAME.pack)")
+    add("dest", type=Path, nargs="?", metavar="DEST", help="the pack, a file (default: beside the manifest, NAME.pack)")
     add("--verify", action="store_true", help="read the whole pack, made before or now, and hold it against checksums")
     command.set_defaults(run=run)
 
@@ -54,9 +56,26 @@ def run(args: argparse.Namespace) -> int:
         written = write_pack(manifest, path, lambda done: bar.update(task, completed=done))
         bar.update(task, visible=written)
     console.print(_table(manifest, path, monotonic() - since if written else None))
-    where = "" if path == pack_path(manifest) else f" data.pack={path}"
-    say(console, f"train on it: telucodec train data=pack data.manifest={manifest.path}{where}")
+    where = [] if path == pack_path(manifest) else [_override("data.pack", path)]
+    words = ["telucodec", "train", "data=pack", _override("data.manifest", manifest.path), *where]
+    say(console, f"train on it: {shlex.join(words)}")
     return _verify(manifest, path, console, progress) if args.verify else 0
+
+
+def _override(key: str, path: Path) -> str:
+    """An override that gives a path as it is: Hydra has words of its own for commas, equal signs and the like."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import Quote, QuotedString
+    from hydra.errors import OverrideParseException
+
+    text = str(path).replace("${", r"\${")
+    try:
+        (plain,) = OverridesParser.create().parse_overrides([f"{key}={text}"])
+        if plain.value() == text:
+            return f"{key}={text}"
+    except OverrideParseException:
+        pass
+    return f"{key}={QuotedString(text, Quote.single).with_quotes()}"
 
 
 def _verify(manifest: Manifest, path: Path, console: Console, progress: Console) -> int:

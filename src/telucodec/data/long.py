@@ -16,9 +16,10 @@ from telucodec.reading import DENSEST
 if TYPE_CHECKING:
     import pyarrow
 
-BLOCK = 1 << 23  # bytes that are parsed at once, by each of so many
+BLOCK = 1 << 21  # bytes that are parsed at once, by each of so many
 THREADS = 4
 LINE = 1 << 20  # bytes of the longest line
+UP = r"(^|/)\.\.(/|$)"  # a path that leaves a folder
 
 
 def read_columns(path: Path) -> Columns | None:
@@ -31,14 +32,24 @@ def read_columns(path: Path) -> Columns | None:
     """
     import pyarrow
 
+    found = [schema().empty_table()]
+    for table, _ in tables(path):
+        if table is None:
+            return None
+        found.append(table)
+    return Columns(pyarrow.concat_tables(found))
+
+
+def tables(path: Path) -> Iterator[tuple["pyarrow.Table | None", bytes]]:
+    """The columns of a manifest and the lines they are of, block by block; None where anything is unusual or wrong.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     with path.open("rb") as file, ThreadPoolExecutor(THREADS) as pool:
         blocks = iter(lambda: file.read(BLOCK) + file.readline(LINE), b"")
-        tables: list[pyarrow.Table | None] = []
         while several := list(islice(blocks, THREADS)):  # few at once, because a manifest may be larger than the memory
-            tables += pool.map(_parse, several)
-            if any(table is None for table in tables[-THREADS:]):
-                return None
-    return Columns(pyarrow.concat_tables(tables)) if tables else None
+            yield from zip(pool.map(_parse, several), several, strict=True)
 
 
 def lines(entries: Columns) -> Iterator[bytes]:
@@ -48,7 +59,7 @@ def lines(entries: Columns) -> Iterator[bytes]:
     for part in entries.parts():
         pieces: list[Any] = []
         for name, column in zip(FIELDS, part.columns, strict=True):
-            pieces += [f'{", " if pieces else "{"}"{name}": ', _as_json(column)]
+            pieces += [f'{", " if pieces else "{"}"{name}": ', *_as_json(column)]
         yield from (_data(chunk).tobytes() for chunk in pc.binary_join_element_wise(*pieces, "}\n", "").chunks)
 
 
@@ -91,15 +102,22 @@ def _fits(table: "pyarrow.Table") -> bool:
         within
         and (values["samples"] <= DENSEST * (np.minimum(values["bytes"], 1 << 40) + 64)).all()  # see `holdable`
         and pc.all(pc.is_in(table["split"], pyarrow.array(SPLITS))).as_py()
-        and not pc.any(pc.match_substring_regex(table["path"], r"(^|/)\.\.(/|$)")).as_py()
-        and all(_presentable(_data(chunk)) for column in texts for chunk in column.chunks)
+        and not (b".." in _bytes(table["path"]) and pc.any(pc.match_substring_regex(table["path"], UP)).as_py())
+        and all(_presentable(_bytes(column)) for column in texts)
     )
 
 
-def _presentable(data: NDArray[np.uint8]) -> bool:
+def _presentable(text: bytes) -> bool:
     """As `presentable`, of valid UTF-8: no control characters, which are U+0000 to 1F and 7F to 9F."""
-    after = data[np.flatnonzero(data[:-1] == 0xC2) + 1]
-    return not ((data < 0x20) | (data == 0x7F)).any() and not (after < 0xA0).any()
+    data = np.frombuffer(text, np.uint8)
+    if (data < 0x20).any() or b"\x7f" in text:
+        return False
+    return b"\xc2" not in text or not (data[np.flatnonzero(data[:-1] == 0xC2) + 1] < 0xA0).any()
+
+
+def _bytes(column: "pyarrow.ChunkedArray") -> bytes:
+    """The texts of a column, one behind the other."""
+    return b"".join(_data(chunk).tobytes() for chunk in column.chunks)
 
 
 def _data(texts: "pyarrow.StringArray") -> NDArray[np.uint8]:
@@ -111,18 +129,22 @@ def _data(texts: "pyarrow.StringArray") -> NDArray[np.uint8]:
     return np.frombuffer(data, np.uint8)[bounds[0] : bounds[-1]]
 
 
-def _as_json(column: "pyarrow.ChunkedArray") -> "pyarrow.ChunkedArray":
+def _as_json(column: "pyarrow.ChunkedArray") -> list[Any]:
+    """What stands for a value on its line, in pieces: texts and columns of them."""
     import pyarrow
     import pyarrow.compute as pc
 
     if column.type == pyarrow.float64():
-        return _as_python_writes(column)
+        return [_as_python_writes(column)]
     if column.type != pyarrow.string():
-        return column.cast(pyarrow.string())
+        return [column.cast(pyarrow.string())]
+    data = _bytes(column)
     for character in ("\\", '"'):
-        if pc.any(pc.match_substring(column, character)).as_py():
+        if character.encode() in data:
             column = pc.replace_substring(column, character, "\\" + character)
-    return pc.fill_null(pc.binary_join_element_wise('"', column, '"', ""), "null")
+    if column.null_count:
+        return [pc.fill_null(pc.binary_join_element_wise('"', column, '"', ""), "null")]
+    return ['"', column, '"']  # joined later, once
 
 
 def _as_python_writes(column: "pyarrow.ChunkedArray") -> "pyarrow.ChunkedArray":

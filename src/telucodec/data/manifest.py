@@ -168,10 +168,10 @@ def presentable(text: str) -> bool:
 
 def _long(path: Path) -> Sequence[Entry] | None:
     """The entries of a long manifest; None if the parser of lines has to look at it."""
-    from telucodec.data.long import read_columns  # pyarrow takes longer to import than a short manifest to parse
+    from telucodec.data.kept import kept_columns  # pyarrow takes longer to import than a short manifest to parse
 
     try:
-        return read_columns(path)
+        return kept_columns(path)
     except OSError:
         return None
 

@@ -7,7 +7,7 @@ begins and the last one ends (int64, in samples), and the CRC-32 of each one's b
 
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,13 @@ class Pack:
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         cure = f"Make it again: telucodec data pack {manifest.path} {path}"
-        found = _header(path, cure)
+        if not path.is_file():
+            raise InputError(f"{path}: no such pack. {cure.replace('again', 'first', 1)}")
+        found = header(path, f"Give a pack, or make one: telucodec data pack {manifest.path} DEST")
+        if found["telucodec_pack"] != FORMAT:
+            told = f"made by another version of telucodec (its format is {found['telucodec_pack']}, not {FORMAT})"
+            raise InputError(f"{path}: {told}. {cure}")
+        held(found, KINDS, str(path))
         wanted = expected(manifest)
         if other := [key for key, value in wanted.items() if found[key] != value]:
             unlike = f"{other[0]} {str(found[other[0]])[:64]!r}, not {str(wanted[other[0]])!r}"
@@ -126,10 +132,12 @@ def expected(manifest: Manifest) -> dict[str, Any]:
     Raises:
         InputError: the manifest has several sample rates.
     """
-    rates = np.unique(numbers(manifest.entries, "sample_rate"))
+    rates, times = np.unique(numbers(manifest.entries, "sample_rate"), return_counts=True)
     if len(rates) > 1:
         told = f"{manifest.path}: holds recordings of {', '.join(map(str, rates))} Hz, and a pack has one rate"
-        raise InputError(f"{told}. Convert them: telucodec data prepare SOURCE DEST --sample-rate {rates[0]}")
+        most = rates[np.argmax(times)]
+        cure = f"Convert them, say to the rate that most have: telucodec data prepare SOURCE DEST --sample-rate {most}"
+        raise InputError(f"{told}. {cure}")
     begins, digest = starts(manifest.entries), hashlib.sha256()
     digest.update(begins.tobytes())
     for block in texts(manifest.entries, "sha256"):
@@ -143,17 +151,26 @@ def expected(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _header(path: Path, cure: str) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(f"{path}: no such pack. {cure.replace('again', 'first', 1)}")
+def header(path: Path, cure: str) -> Mapping[str, Any]:
+    """What the first block of a pack of any format says; `telucodec_pack`, a whole number, is the format.
+
+    Args:
+        path: of a file.
+        cure: what to do about one that is no pack.
+
+    Raises:
+        InputError: it cannot be read, or is no pack.
+    """
     try:
         with path.open("rb") as file:
-            text = file.read(BLOCK).decode()
+            found = from_json(file.read(BLOCK).decode(), str(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). {cure}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: is no pack. {cure}") from None
-    return held(from_json(text, str(path), cure), KINDS, str(path))
+    except (UnicodeDecodeError, InputError):
+        found = None
+    if not isinstance(found, Mapping) or type(found.get("telucodec_pack")) is not int:
+        raise InputError(f"{path}: is no pack. {cure}")
+    return found
 
 
 def starts(entries: Sequence[Entry]) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from os.path import lexists
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any, BinaryIO
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from telucodec.audio.files import read_int16
 from telucodec.data.manifest import Entry, Manifest
 from telucodec.data.measure import file_sha256
-from telucodec.data.pack import BLOCK, Pack, expected, offset, starts
+from telucodec.data.pack import BLOCK, Pack, expected, header, offset, starts
 from telucodec.disk import holding, replacing
 from telucodec.errors import InputError
 
@@ -23,23 +24,25 @@ Report = Callable[[int], None]
 
 
 def write_pack(manifest: Manifest, path: Path, report: Report = lambda done: None) -> bool:
-    """Write a manifest's pack, complete or not at all; one that is up to date is left.
+    """Write a manifest's pack, complete or not at all; one that is up to date is left, and nothing else is lost.
 
     Args:
         manifest: whose utterances are packed.
-        path: of the pack.
+        path: of the pack: there is nothing yet, or a pack that was made of this manifest.
         report: called with the number of utterances done, for a progress bar.
 
     Returns:
         Whether it was written.
 
     Raises:
-        InputError: a file is missing, changed, or its samples are no int16; or the disk has no room. It names the cure.
+        InputError: something else stands there; a file is missing, changed, or its samples are no int16; or the disk
+            has no room. It names the cure.
     """
     with suppress(InputError):
         Pack(path, manifest)
         return False
-    header = expected(manifest)
+    says = expected(manifest) | {"manifest": _origin(manifest)}
+    _refuse_loss(manifest, path)
     size = offset(len(manifest.entries)) + 2 * int(starts(manifest.entries)[-1])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +53,7 @@ def write_pack(manifest: Manifest, path: Path, report: Report = lambda done: Non
         told = f"{path}: needs {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
         raise InputError(f"{told}. Free some space, or choose another place: telucodec data pack {manifest.path} DEST")
     with _alone(path), replacing(path) as partial, partial.open("wb") as file:
-        _write(manifest, header, file, report)
+        _write(manifest, says, file, report)
     return True
 
 
@@ -68,7 +71,27 @@ def verify_pack(pack: Pack, report: Report = lambda done: None) -> list[int]:
     return wrong
 
 
-def _write(manifest: Manifest, header: dict[str, Any], file: BinaryIO, report: Report) -> None:
+def _refuse_loss(manifest: Manifest, path: Path) -> None:
+    """Refuse to write over anything but a pack that was made of this manifest."""
+    command = f"telucodec data pack {manifest.path}"
+    if not lexists(path):
+        return
+    if path.is_dir():
+        name = path / f"{manifest.path.stem}.pack"
+        raise InputError(f"{path}: is a folder, and a pack is a file. Name the file, too: {command} {name}")
+    cure = f"It would be lost: remove it first, or choose another place: {command} DEST"
+    if path.is_symlink() or not path.is_file():
+        raise InputError(f"{path}: is a link, or no file. {cure}")
+    if header(path, cure).get("manifest") != _origin(manifest):
+        raise InputError(f"{path}: is a pack of another manifest than {manifest.path}. {cure}")
+
+
+def _origin(manifest: Manifest) -> str:
+    """What tells a manifest from others, also when it has changed; a path would not always fit into the header."""
+    return hashlib.sha256(bytes(manifest.path.resolve())).hexdigest()
+
+
+def _write(manifest: Manifest, says: dict[str, Any], file: BinaryIO, report: Report) -> None:
     begins, sums = starts(manifest.entries), np.zeros(len(manifest.entries), "<u4")
     file.seek(offset(len(sums)))
     for row, entry in enumerate(manifest.entries):
@@ -77,7 +100,7 @@ def _write(manifest: Manifest, header: dict[str, Any], file: BinaryIO, report: R
         file.write(samples.data)
         report(row + 1)
     index = begins.tobytes() + sums.tobytes()
-    told = json.dumps(header | {"index": hashlib.sha256(index).hexdigest()})
+    told = json.dumps(says | {"index": hashlib.sha256(index).hexdigest()})
     file.seek(0)
     file.write(told.encode().ljust(BLOCK - 1) + b"\n" + index)
 
