@@ -9,7 +9,7 @@ from fake_runs import FakeLauncher, console, end, job
 
 from telucodec.errors import InputError
 from telucodec.study.jobs import queue
-from telucodec.study.jobs.job import Job, read_job, state
+from telucodec.study.jobs.job import Job, essence, read_job, state
 from telucodec.study.jobs.outcome import last_lines, outcome_of
 from telucodec.study.jobs.queue import Slots, run_all, run_wanted
 from telucodec.study.jobs.standing import of_other_code, outcome_table, standing, write_table
@@ -230,6 +230,14 @@ def test_a_job_is_the_same_whatever_it_is_called(tmp_path):
     assert (again.identity, again.label, again.overrides, again.shown) == (one.identity, "a", ("word=a",), ("word",))
     assert Job("x", {**one.config, "name": "m", "run_root": "r"}, (), tmp_path).identity == one.identity
     assert Job("a", {**one.config, "seed": 2}, (), tmp_path).identity != one.identity
+    plain, profiled, other = (
+        Job("a", {**one.config, "trainer": {"precision": precision, "profile": steps}}, (), tmp_path)
+        for precision, steps in (("32", 0), ("32", 3), ("64", 0))
+    )
+    assert profiled.identity == plain.identity != other.identity
+    assert essence(plain.config)["trainer"] == {"precision": "32", "profile": 0}, (
+        "what is not profiled is what it was before there were profiles"
+    )
     assert Job("a", one.config, (), tmp_path, base=one.config).identity != one.identity
     assert state(one.folder).status == "waiting"
     with pytest.raises(InputError, match="holds no job"):

@@ -1,19 +1,27 @@
 """Jobs that are forked from a process which has imported what they import: as good as those that start anew."""
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 import torch
 from test_jobs_processes import alive, gone, until
 
-from telucodec.study.jobs.forks import load
+import telucodec
+from telucodec.errors import InputError
+from telucodec.study.jobs import forks
+from telucodec.study.jobs.forks import EVERY, load
 from telucodec.study.jobs.job import Job
 from telucodec.study.jobs.local import COMMAND, Local, LocalSettings, Process
 from telucodec.study.jobs.warm import MODULES, Forked, Warm
+from telucodec.training.version import code_version, version_on_disk
 
 ON = LocalSettings(warm=True)
 ABOUT = """
@@ -197,12 +205,14 @@ def test_forking_is_for_two_jobs_or_more(tmp_path, warm, count, forks):
 @pytest.mark.slow
 def test_what_runs_import_is_there_and_torch_draws_numbers_of_its_own(tmp_path):
     warm = Warm()
-    source = "import sys\nprint('lightning' in sys.modules, 'hydra' in sys.modules)\nimport torch\n"
+    source = "import sys\nfrom telucodec.training.version import modules\n"
+    source += "absent = [name for name in modules() if name not in sys.modules]\n"
+    source += "print('lightning' in sys.modules, 'hydra' in sys.modules, absent)\nimport torch\n"
     source += "print(torch.cuda.is_initialized(), torch.rand(4, dtype=torch.float64).tolist())"
     jobs = [begin(tmp_path, source, warm=warm) for _ in range(2)]
     assert [one.wait() for one in jobs] == [0, 0]
     said = [line for line in jobs[0].log.read_text().splitlines() if not line.startswith("==")]
-    assert said.count("True True") == 2
+    assert said.count("True True []") == 2
     drawn = [line.removeprefix("False ") for line in said if line.startswith("False")]
     assert len(set(drawn)) == 2
     warm.close()
@@ -226,7 +236,96 @@ def test_modules_that_start_threads_are_refused(tmp_path, monkeypatch):
     )
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(SystemExit, match="to import busy starts threads or CUDA"):
-        load(["busy"])
+        load(["busy"], code_version())
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # what is forked does nothing but end
+def test_a_look_for_devices_that_would_keep_forks_from_them_is_refused(monkeypatch):
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+    here = os.getpid()
+    monkeypatch.setattr(torch.cuda, "_is_in_bad_fork", lambda: os.getpid() != here)  # as it is after such a look
+    with pytest.raises(SystemExit, match="to import torch starts threads or CUDA"):
+        load(["torch"], code_version())
+
+
+def test_code_that_changes_while_it_is_imported_is_refused(monkeypatch):
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+    monkeypatch.setattr(forks, "_loses_cuda", bool)
+    with pytest.raises(SystemExit, match="changed while it was imported"):
+        load([], "0" * 12)
+
+
+PARTS = ("__init__", "errors", "disk", "data/__init__", "data/cache", "training/__init__", "training/version")
+JOBS = ("study/__init__", "study/jobs/__init__", "study/jobs/forks")
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A copy of the package that is hardly more than what forks, with a module that can be changed."""
+    code_version()  # ours, which this process goes on to say
+    ours, copy = Path(telucodec.__file__).parent, tmp_path / "telucodec"
+    for name in PARTS + JOBS:
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ours / f"{name}.py", copy / f"{name}.py")
+    monkeypatch.setattr(telucodec, "__file__", str(copy / "__init__.py"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return copy
+
+
+def test_code_that_changes_between_jobs_is_never_recorded_for_what_did_not_run(small, tmp_path, capfd):
+    changed = small / "changed.py"
+    source = "import os, sys\nfrom telucodec.training.version import code_version\nos.read(0, 1)\n"
+    source += "from telucodec.changed import VALUE\nprint(code_version(), VALUE)"
+    (tmp_path / "script.py").write_text(source)
+    launcher = Local(ON, (sys.executable, str(tmp_path / "script.py")), (EVERY,))
+    jobs = iter([Job(f"j{n}", {"n": n}, (), tmp_path) for n in range(4)])
+
+    def start():
+        one = next(jobs)
+        one.write()
+        process = launcher.start(one, ())
+        until(lambda: process.poll() is None and process.process.pid)
+        return process
+
+    def end(process):
+        process.stop()
+        assert process.wait() == 0
+        return process.log.read_text().splitlines()[-1]
+
+    changed.write_text("VALUE = 1")
+    old = version_on_disk()
+    launcher.expect(4)
+    before = start()
+    changed.write_text("VALUE = 22")
+    new = version_on_disk()
+    assert end(between := start()) == f"{new} 22"
+    changed.write_text("VALUE = (")
+    broken = start()
+    broken.stop()
+    assert broken.wait() == 1
+    changed.write_text("VALUE = 1")
+    after = start()
+    assert end(before) == f"{old} 1", "though the file had changed before the job asked for it"
+    assert end(after) == f"{old} 1"
+    assert [isinstance(one.process, Forked) for one in (before, between, broken, after)] == [True, False, False, True]
+    assert capfd.readouterr().err.count("the code on disk is not what jobs are forked with") == 2
+    launcher.expect(0)
+
+
+def test_an_environment_of_any_size_reaches_what_is_forked(make, monkeypatch):
+    for number in range(20):  # each as large as a process may be started with, all too large for a socket
+        monkeypatch.setenv(f"LARGE_{number}", str(number % 10) * 100_000)
+    code, said = make("import os; print(sum(len(v) for k, v in os.environ.items() if k.startswith('LARGE_')))")
+    assert (code, said) == (0, "2000000\n")
+
+
+def test_a_request_that_cannot_be_made_is_said(tmp_path, warm, monkeypatch):
+    def full(*_):
+        raise OSError(errno.EMSGSIZE, "Message too long")
+
+    monkeypatch.setattr("telucodec.study.jobs.warm.socket.send_fds", full)
+    with pytest.raises(InputError, match="cannot be started \\(Message too long\\)"):
+        begin(tmp_path, "pass", warm=warm)
 
 
 def test_it_ends_with_the_process_that_started_it():

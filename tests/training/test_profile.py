@@ -147,11 +147,39 @@ def test_a_run_that_ends_early_is_left_as_it_was(tmp_path):
         pass
 
 
-@pytest.mark.parametrize(("steps", "max_steps", "start"), [(1, WARM, 0), (10, WARM + 19, 10)])
-def test_a_profile_longer_than_the_run_is_refused(tmp_path, steps, max_steps, start):
-    with pytest.raises(InputError, match=rf"trainer.profile: {steps} steps .* \(max_steps={max_steps}\)"):
-        Profile(steps=steps, run=of(tmp_path, max_steps, start))
-    assert Profile(steps=steps, run=of(tmp_path, max_steps + 1, start)).steps == steps
+@pytest.mark.parametrize("steps", [1, 10])
+def test_a_profile_longer_than_the_run_is_refused(tmp_path, steps):
+    with pytest.raises(InputError, match=rf"trainer.profile: {steps} steps .* \(max_steps={WARM + steps - 1}\)"):
+        Profile(steps=steps, run=of(tmp_path, WARM + steps - 1))
+    assert Profile(steps=steps, run=of(tmp_path, WARM + steps)).steps == steps
+
+
+def left_out(run, begun):
+    """What a run that goes on says, when it is left unprofiled in all of its steps."""
+    callback, module = Profile(steps=2, run=run), module_of()
+    for step in range(begun + 1, begun + WARM + 5):
+        callback.on_train_batch_end(SimpleNamespace(global_step=step), module, None, None, step - 1)
+    assert not (run.folder / "profile" / TRACE).exists()
+    return run.console.file.getvalue()
+
+
+def test_a_run_that_goes_on_with_too_few_steps_left_is_not_profiled_which_is_said(tmp_path):
+    said = left_out(of(tmp_path, max_steps=10 + WARM + 1, start=10), 10)
+    assert said.startswith(
+        "trainer.profile: left out: 2 steps are to be profiled after 5 that warm up, but this run has"
+    )
+    assert said.endswith("has 6 to make (max_steps=16).\n")
+    assert Profile(steps=2, run=of(tmp_path, max_steps=10 + WARM + 2, start=10)).steps == 2
+
+
+@pytest.mark.parametrize("start", [0, 10])
+def test_a_run_that_was_profiled_keeps_that_profile_which_is_said(tmp_path, start):
+    (tmp_path / "profile").mkdir()
+    (tmp_path / "profile" / SPLIT).write_text("{}")
+    said = left_out(of(tmp_path, max_steps=100, start=start), start)
+    assert said.startswith("trainer.profile: left out: this run was profiled before; remove ")
+    assert said.count("\n") == 1
+    assert (tmp_path / "profile" / SPLIT).read_text() == "{}"
 
 
 def test_only_the_first_process_profiles(tmp_path, monkeypatch):

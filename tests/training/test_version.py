@@ -1,7 +1,7 @@
 """The version of the code changes with what it does, not with how it reads."""
 
 from telucodec.training import version
-from telucodec.training.version import code_version, statements
+from telucodec.training.version import code_version, modules, statements, version_on_disk
 
 SOURCE = 'class A:\n    """What."""\n\n    def f(self, x):  # why\n        "How."\n        return x + 1\n'
 
@@ -20,14 +20,29 @@ def test_twelve_digits_that_stay():
     assert code_version() == code_version()
 
 
+def test_what_a_process_says_stays_while_the_files_change(tmp_path, monkeypatch):
+    began = code_version()
+    monkeypatch.setenv("TELUCODEC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(version.telucodec, "__file__", str(tmp_path / "__init__.py"))
+    found = []
+    for name, source in (("__init__", "A = 1"), ("nn/__init__", "B = 1"), ("nn/__init__", "B = 2"), ("cli/a", "C = 1")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.py").write_text(source)
+        found.append(version_on_disk())
+    assert len(set(found)) == 3
+    assert found[2] == found[3], "what only launches does not count"
+    assert modules() == ["telucodec", "telucodec.nn"]
+    assert code_version() == began
+
+
 def test_the_cache_keeps_it_and_what_is_damaged_there_is_not_believed(tmp_path, monkeypatch):
     monkeypatch.setenv("TELUCODEC_CACHE", str(tmp_path))
-    found = code_version.__wrapped__()
+    found = version_on_disk()
     (kept,) = (tmp_path / "code").iterdir()
     assert kept.read_text() == found
     monkeypatch.setattr(version, "statements", lambda source: "")
-    assert code_version.__wrapped__() == found
+    assert version_on_disk() == found
     kept.write_text("half")
-    other = code_version.__wrapped__()
+    other = version_on_disk()
     assert other != found
     assert kept.read_text() == other

@@ -21,12 +21,22 @@ ABOVE = ("study", "cli")  # launch, collect and compare runs: what they do chang
 def code_version() -> str:
     """Twelve digits that change with any statement of the code that trains and measures, and with nothing else.
 
-    Comments, docstrings and layout do not count, nor do the floors that only launch and compare. To parse all files
-    takes most of a second: the cache folder keeps what came of the very same bytes.
+    They are those of the moment when this process first asked, and of all that it forks. Comments, docstrings and
+    layout do not count, nor do the floors that only launch and compare.
+    """
+    return version_on_disk()
+
+
+def version_on_disk() -> str:
+    """What `code_version` is in a process that begins now.
+
+    To parse all files takes most of a second: the cache folder keeps what came of the very same bytes.
+
+    Raises:
+        OSError, SyntaxError, ValueError: a file is no Python, or goes away, as while somebody writes it.
     """
     root = Path(telucodec.__file__).parent
-    paths = [path for path in sorted(root.rglob("*.py")) if path.relative_to(root).parts[0] not in ABOVE]
-    sources = {str(path.relative_to(root)): path.read_text(encoding="utf-8") for path in paths}
+    sources = {name: (root / name).read_text(encoding="utf-8") for name in _files()}
     kept = cache_dir() / "code" / _digest([platform.python_version(), *map(repr, sources.items())])
     with suppress(OSError, ValueError):
         if re.fullmatch("[0-9a-f]{12}", known := kept.read_text(encoding="ascii")):
@@ -35,6 +45,12 @@ def code_version() -> str:
     with suppress(InputError):  # where nothing can be kept, the next run parses again
         write_text(kept, found)
     return found
+
+
+def modules() -> list[str]:
+    """The names of all modules that the version counts."""
+    names = [".".join(("telucodec", *Path(name).with_suffix("").parts)) for name in _files()]
+    return [name.removesuffix(".__init__") for name in names]
 
 
 def statements(source: str) -> str:
@@ -49,6 +65,13 @@ def statements(source: str) -> str:
         if isinstance(body, list):
             node.body = [each for each in body if not _is_text(each)]  # type: ignore[attr-defined]
     return ast.dump(tree)
+
+
+def _files() -> list[str]:
+    """What counts, below the package's folder."""
+    root = Path(telucodec.__file__).parent
+    paths = [path.relative_to(root) for path in sorted(root.rglob("*.py"))]
+    return [str(path) for path in paths if path.parts[0] not in ABOVE]
 
 
 def _is_text(node: ast.AST) -> bool:

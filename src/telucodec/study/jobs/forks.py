@@ -1,8 +1,10 @@
 """The warm process: a Python that has imported what runs import, and forks itself for each job. `warm.py` starts it.
 
-    python -m telucodec.study.jobs.forks BLANKS MODULE ...
+    python -m telucodec.study.jobs.forks BLANKS CODE MODULE ...
 
 What it forks does as a Python that was started anew: in a session of its own, with the environment of who asked for it.
+It runs the code of the moment when the warm process began, and says so in its record: CODE is the version of that, and
+EVERY stands for all modules that count, or some would be imported later, from files that were written since.
 Only what is read while Python or a library loads cannot act any more: the seed of hashes, and variables that begin with
 PYTHON, LD_, OMP_, MKL_ and their like. Of these hold those that the warm process was started with.
 """
@@ -21,19 +23,39 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
-LARGEST = 1 << 20  # bytes of a request
+from telucodec.training import version
+
+EVERY = "telucodec.*"  # all modules that the version of the code counts
 
 
-def load(modules: Sequence[str]) -> None:
+def load(names: Sequence[str], code: str) -> None:
     """Import what runs import, and make sure that what is forked can live with it."""
     os.close(os.pidfd_open(os.getpid()))  # fails here, if it does: where a container or an old kernel refuses it
-    for name in modules:
-        import_module(name)
-    torch = sys.modules.get("torch")
-    if threading.active_count() > 1 or (torch is not None and torch.cuda.is_initialized()):
-        sys.exit(f"to import {', '.join(modules)} starts threads or CUDA, which are lost in what is forked")
+    for name in names:
+        for each in version.modules() if name == EVERY else [name]:
+            import_module(each)
+    if threading.active_count() > 1 or _loses_cuda():
+        sys.exit(f"to import {', '.join(names)} starts threads or CUDA, which are lost in what is forked")
+    if version.code_version() != code:  # what is forked asks no more, but takes this for its own
+        sys.exit("the code was changed while it was imported")
     gc.collect()
     gc.freeze()  # or the first collection of each fork would copy all of it
+
+
+def _loses_cuda() -> bool:
+    """Whether CUDA cannot be opened in what is forked; after a look for devices without NVML only a fork can tell."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return False
+    if torch.cuda.is_initialized():
+        return True
+    if (pid := os.fork()) == 0:
+        lost = True
+        try:
+            lost = getattr(torch.cuda, "_is_in_bad_fork", bool)()
+        finally:
+            os._exit(lost)
+    return os.waitpid(pid, 0)[1] != 0
 
 
 def serve(control: socket.socket) -> list[str]:
@@ -53,7 +75,7 @@ def serve(control: socket.socket) -> list[str]:
             os.close(one)
         if control.fileno() not in ready:
             continue
-        asked, descriptors, *_ = socket.recv_fds(control, 8, 3)
+        asked, descriptors, *_ = socket.recv_fds(control, 8, 4)
         if not asked:
             os._exit(0)
         asker = socket.socket(fileno=descriptors.pop())
@@ -68,14 +90,15 @@ def serve(control: socket.socket) -> list[str]:
         forked[os.pidfd_open(pid)] = pid, asker
 
 
-def begin(asker: socket.socket, given: int, log: int) -> list[str]:
+def begin(asker: socket.socket, given: int, log: int, wanted: int) -> list[str]:
     """In what was forked: become what was asked for, and say so."""
     os.setsid()
     for number, own in ((given, 0), (log, 1), (log, 2)):
         os.dup2(number, own)
     os.close(given)
     os.close(log)
-    request = json.loads(asker.recv(LARGEST))
+    with open(wanted, "rb") as file:
+        request = json.load(file)
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
@@ -115,5 +138,5 @@ def run(words: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    load(sys.argv[2:])  # the blanks are room for `show`
+    load(sys.argv[3:], sys.argv[2])  # the blanks are room for `show`
     run(serve(socket.socket(fileno=0)))

@@ -106,5 +106,12 @@ def content_of(config: Mapping[str, Any], base: Mapping[str, Any] | None) -> str
 
 
 def essence(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration without what is no part of what a run is: where it lives and how it began."""
-    return {key: value for key, value in config.items() if key not in ASIDE}
+    """A configuration without what is no part of what a run is: where it lives, how it began, and what only watches.
+
+    >>> essence({"name": "a", "seed": 0, "trainer": {"devices": 1, "profile": 5}})
+    {'seed': 0, 'trainer': {'devices': 1, 'profile': 0}}
+    """
+    kept = {key: value for key, value in config.items() if key not in ASIDE}
+    if isinstance(trainer := kept.get("trainer"), Mapping) and "profile" in trainer:
+        kept["trainer"] = {**trainer, "profile": 0}  # as without one, so that this is the same run
+    return kept

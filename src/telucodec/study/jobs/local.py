@@ -57,7 +57,10 @@ class Local:
         return Process(job.folder, devices, self.command, self._warm())
 
     def _warm(self) -> Warm | None:
-        """What jobs are forked from: another one, if the last is gone, unless that never came to forking."""
+        """What the next job is forked from: another one, if the last is gone, unless that never came to forking.
+
+        None: it is to be started.
+        """
         if self.warm is not None and self.warm.gone:
             again = self.warm.forked > 0
             what = "another takes its place" if again else "jobs start without it"
@@ -66,6 +69,9 @@ class Local:
             self.expect(None if again else 0)
         if self.warm is None and self.pays:
             self.warm = Warm(self.modules)
+        elif self.warm is not None and self.warm.outdated:  # it stays: it alone can tell how what it forked ends
+            sys.stderr.write("telucodec: the code on disk is not what jobs are forked with: this one starts anew\n")
+            return None
         return self.warm
 
 

@@ -12,11 +12,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 
+from telucodec.study.jobs.forks import EVERY
+from telucodec.training.version import version_on_disk
+
 FORKS = ("-m", "telucodec.study.jobs.forks")
 MODULES = (  # what runs import; nothing of it starts threads or CUDA, or draws what two runs must not share
     "telucodec.cli.make",
     "telucodec.cli.train",
-    "telucodec.training.fit",
+    EVERY,
     "hydra.utils",
     "matplotlib.backends.backend_agg",
     "torch.utils.tensorboard",
@@ -30,17 +33,20 @@ ENDING = 5.0  # seconds that a process has to be gone after its end of a socket 
 class Warm:
     """The process that forks; it ends when it is closed, or when this one is gone.
 
+    What it forks runs the code that was on disk when it began.
+
     Args:
         modules: that it imports.
     """
 
     def __init__(self, modules: Sequence[str] = MODULES) -> None:
         self.forked = 0  # how many have begun
+        self.code = _code()
         self.said = tempfile.TemporaryFile()  # noqa: SIM115 (closed with it)
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, *FORKS, " " * ROOM, *modules],
+                [sys.executable, *FORKS, " " * ROOM, self.code, *modules],
                 stdin=theirs.fileno(),
                 stdout=self.said,
                 stderr=self.said,
@@ -52,6 +58,11 @@ class Warm:
     def gone(self) -> bool:
         """Whether it forks no more."""
         return self.process.poll() is not None
+
+    @property
+    def outdated(self) -> bool:
+        """Whether a process that is started anew would run other code."""
+        return self.code != _code()
 
     @cached_property
     def fate(self) -> str:
@@ -95,9 +106,11 @@ class Forked:
         self.stdin, self.log, self.life = open(ours, "wb", buffering=0), os.dup(log), -1  # noqa: SIM115
         self.asker, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         request = {"words": self.command, "environment": self.environment, "folder": self.folder}
-        with theirs, suppress(OSError):  # a warm one that is gone is found out by the first look
-            self.asker.send(json.dumps(request).encode())
-            socket.send_fds(warm.control, [b"fork"], [self.given, self.log, theirs.fileno()])
+        with theirs, tempfile.TemporaryFile() as wanted:  # a socket has no room for a large environment
+            wanted.write(json.dumps(request).encode())
+            wanted.seek(0)
+            with suppress(BrokenPipeError, ConnectionResetError):  # it is gone: the first look finds that out
+                socket.send_fds(warm.control, [b"fork"], [self.given, self.log, wanted.fileno(), theirs.fileno()])
         self.asker.setblocking(False)
 
     def poll(self) -> int | None:
@@ -167,3 +180,11 @@ class Forked:
         for one in (self.given, self.log, self.life):
             if one >= 0:
                 os.close(one)
+
+
+def _code() -> str:
+    """The version of the code on disk; nothing while it cannot be told, since somebody writes it."""
+    try:
+        return version_on_disk()
+    except (OSError, SyntaxError, ValueError):
+        return ""

@@ -28,25 +28,31 @@ class Profile(Callback):
     """Profiles some steps after the first few, and writes a trace and the split of their time into profile/.
 
     A step goes from the end of the one before to its own end, what callbacks do after it included. The numbers of the
-    run are the same as without. Of several processes the first one is profiled.
+    run are the same as without. Of several processes the first one is profiled. A run that goes on is not profiled
+    where it was before, or has too few steps left, which is said.
 
     Args:
         steps: how many, >= 1. A trace holds each kernel of each of them.
         run: what the callbacks share.
 
     Raises:
-        InputError: the run has not that many steps left.
+        InputError: a run that begins has not that many steps.
     """
 
     def __init__(self, *, steps: int, run: Run) -> None:
         at_least(1, steps=steps)
-        left = run.max_steps - run.record.start
-        if WARM + steps > left:
-            raise InputError(
-                f"trainer.profile: {steps} steps are to be profiled after {WARM} that warm up, but this run has {left} "
-                f"to make (max_steps={run.max_steps}). Lower trainer.profile, or raise max_steps."
-            )
         self.steps, self.run, self.begun = steps, run, run.record.start + WARM
+        left, done = run.max_steps - run.record.start, run.folder / "profile" / SPLIT
+        short = (
+            f"{steps} steps are to be profiled after {WARM} that warm up, but this run has {left} to make "
+            f"(max_steps={run.max_steps})"
+        )
+        if done.exists():
+            self._leave_out(f"this run was profiled before; remove {done} to have it done again")
+        elif WARM + steps > left and run.record.start:  # preempted: what it was given at its beginning was right then
+            self._leave_out(short)
+        elif WARM + steps > left:
+            raise InputError(f"trainer.profile: {short}. Lower trainer.profile, or raise max_steps.")
         self.mark, self.usual = 0.0, 0.0  # seconds a step while nothing was profiled yet
         self.held = ExitStack()
 
@@ -55,7 +61,7 @@ class Profile(Callback):
     ) -> None:
         assert isinstance(pl_module, CodecTraining)
         step = trainer.global_step - self.begun
-        if ranks.own() or not 1 - WARM <= step <= self.steps:
+        if ranks.own() or not self.steps or not 1 - WARM <= step <= self.steps:
             return
         if step == 1 - WARM:
             self.mark = time.perf_counter()
@@ -77,6 +83,10 @@ class Profile(Callback):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
     ) -> None:
         self.held.close()
+
+    def _leave_out(self, why: str) -> None:
+        self.steps = 0
+        self.run.console.print(f"trainer.profile: left out: {why}.", highlight=False, markup=False, soft_wrap=True)
 
     def _wake(self, module: CodecTraining) -> None:
         activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (module.device.type == "cuda")
@@ -100,9 +110,9 @@ class Profile(Callback):
         whole = {key: sum(each[key] for each in rows.values()) for key in rows[OTHER]}
         told = {"first": self.begun + 1, "steps": self.steps, "device": module.device.type, "usual_seconds": self.usual}
         folder = self.run.folder / "profile"
-        write_text(folder / SPLIT, json.dumps(told | {"whole": whole, "parts": rows}, indent=2) + "\n")
         with replacing(folder / TRACE) as partial:
             self.profiler.export_chrome_trace(str(partial))
+        write_text(folder / SPLIT, json.dumps(told | {"whole": whole, "parts": rows}, indent=2) + "\n")  # all is there
         self._show({"whole step": whole} | rows)
 
     def _show(self, rows: Mapping[str, Mapping[str, float]]) -> None:
