@@ -47,6 +47,7 @@ class Stage:
     chosen: "Tensor"  # [B, d, F] its nearest codeword
     codes: "Tensor"  # [B, F] which codeword that is
     kept: "Tensor | None" = None  # [B] of 0 and 1: whether it counts for an item (quantizer dropout); None: for all
+    items: "Tensor | None" = None  # [B] of bool: the same on the host, which need not ask the device then
 
 
 @dataclass(frozen=True)

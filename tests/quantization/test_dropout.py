@@ -51,6 +51,7 @@ def test_latent_masks_and_updates_by_hand(gradient):
     q, x = rvq(n_q=3, dropout=Given(1, 3, 2), gradient=gradient), torch.randn(3, 4, 30)
     coded = q(x)
     assert [stage.kept.tolist() for stage in coded.stages] == [[1, 1, 1], [0, 1, 1], [0, 1, 0]]
+    assert [stage.items.tolist() for stage in coded.stages] == [[True] * 3, [False, True, True], [False, True, False]]
     assert coded.codes.shape == (3, 3, 30)
     for item, n in enumerate((1, 3, 2)):
         want = q.decode(coded.codes[item : item + 1, :n])

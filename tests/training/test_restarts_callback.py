@@ -77,7 +77,7 @@ def test_one_frame_in_a_hundred_updates_is_seen_and_none_is_too(decay):
         codes[0] = 1 if update == (99 if decay == 0 else 0) else 0  # without memory the last step alone is known
         b.update(torch.zeros(1000, 1), codes)
     assert survivors(b, cohort).tolist() == [False, True, False, False]
-    b.move(torch.tensor([1]), torch.zeros(1, 1))
+    b.move(torch.arange(4) == 1, torch.zeros(4, 1))
     assert not survivors(b, cohort).any()
 
 

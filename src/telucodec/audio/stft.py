@@ -69,7 +69,7 @@ def mel_filters(
 
     Source: Slaney 1998, Auditory Toolbox; the same as librosa.filters.mel, by default with its defaults.
     """
-    return _filters(sample_rate, n_fft, n_mels, lowest, equal_area, scale).to(device)
+    return _filters(sample_rate, n_fft, n_mels, lowest, equal_area, scale, device)
 
 
 def log_mel(audio: Tensor, sample_rate: int, n_fft: int, hop_length: int, n_mels: int, floor: float) -> Tensor:
@@ -89,9 +89,11 @@ def _window(n_fft: int, device: torch.device) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def _filters(sample_rate: int, n_fft: int, n_mels: int, lowest: float, equal_area: bool, scale: str) -> Tensor:
+def _filters(
+    sample_rate: int, n_fft: int, n_mels: int, lowest: float, equal_area: bool, scale: str, device: torch.device
+) -> Tensor:
     norm = "slaney" if equal_area else None
     with warnings.catch_warnings():  # empty filters are part of published settings
         warnings.filterwarnings("ignore", "At least one mel filterbank")
         bank: Tensor = melscale_fbanks(n_fft // 2 + 1, lowest, sample_rate / 2, n_mels, sample_rate, norm, scale)
-    return bank.t().contiguous()
+    return bank.t().contiguous().to(device)  # once: a copy to the device makes the host wait

@@ -39,12 +39,13 @@ class MelTeacher:
         at_least(1, hop_length=hop_length, n_mels=n_mels)
         self.sample_rate, self.n_fft, self.hop_length, self.floor = sample_rate, n_fft, hop_length, floor
         self.dim = n_mels
+        self.silence = torch.tensor(floor).log().item()
 
     def features(self, audio: Tensor) -> Tensor:
         """Audio [B, C, T] to features [B, n_mels, 1 + T // hop_length], of the mean over channels."""
         mono = audio.mean(1, keepdim=True)
         mel = log_mel(mono, self.sample_rate, self.n_fft, self.hop_length, self.dim, self.floor)
-        return mel[:, 0] - torch.tensor(self.floor).log().item()
+        return mel[:, 0] - self.silence
 
 
 class TransformersTeacher:

@@ -33,13 +33,16 @@ class Centred:
 
     def pad(self, x: Tensor, total: int) -> Tensor:
         """Lengthen [B, C, T] to [B, C, T + total]."""
+        if total == 0:
+            return x  # padding by nothing would copy it
         before, after = self.split(total)
         if self.fill == "zeros":
             return F.pad(x, (before, after))
         if self.fill == "replicate":
             return F.pad(x, (before, after), "replicate")
         extra = max(0, max(before, after) + 1 - x.shape[-1])  # a mirror needs more samples than it shows
-        return F.pad(F.pad(x, (0, extra)), (before, after), "reflect")[..., : x.shape[-1] + total]
+        longer = F.pad(x, (0, extra)) if extra else x
+        return F.pad(longer, (before, after), "reflect")[..., : x.shape[-1] + total]
 
 
 class Causal(Centred):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from telucodec.errors import at_least, inside
+from telucodec.quantization.asking import how_often, overwrite
 from telucodec.quantization.initial import Start, nearest, tally
 from telucodec.quantization.ranks import OwnRank
 
@@ -94,7 +95,7 @@ class Codebook(nn.Module):
             wanted: all the step's inputs of this codebook, [M, D].
             codes: what each chose, [M].
         """
-        counts = torch.bincount(codes, minlength=len(self.counts)).to(self.counts.dtype)
+        counts = how_often(codes, torch.zeros_like(self.counts))
         frames = self.ranks.pool(len(wanted), counts)
         if frames:  # else dropped in the whole step: nothing to learn, nothing to forget
             self.count(counts)
@@ -108,15 +109,15 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def move(self, moved: Tensor, places: Tensor) -> None:
-        """Put codewords [R] at places [R, D], each another one, and note it."""
-        self.codewords[moved] = places
-        self.moves[moved] += 1
+        """Put those codewords [N] of bool that are `moved` at their places [N, D], and note it."""
+        overwrite(self.codewords, moved, places)
+        self.moves += moved
 
     @torch.no_grad()
     def place(self, moved: Tensor, places: Tensor, count: float) -> None:
-        """`move` codewords [R] to places [R, D], as if each had been chosen `count` times a step."""
+        """`move` codewords [N] of bool to places [N, D], as if each had been chosen `count` times a step."""
         self.move(moved, places)
-        self.counts[moved] = count
+        self.counts.masked_fill_(moved, count)
 
     def state(self) -> tuple[Tensor, ...]:
         """What the processes of one run agree on."""
@@ -134,6 +135,7 @@ class Codebook(nn.Module):
             tensor.copy_(start)
         self.ranks.agree(*self.state())
         self.ready.fill_(True)
+        self._initialised = True
 
 
 class GradientCodebook(Codebook):
@@ -206,13 +208,14 @@ class EMACodebook(Codebook):
             self.sums.lerp_(sums, 1 - self.decay)
             self.restart(self, wanted, frames / len(counts))
             means = self.sums / self.counts.clamp(min=1e-12)[:, None]
-            self.codewords.copy_(torch.where(self.counts[:, None] > 1e-12, means, before))
+            overwrite(means, self.counts <= 1e-12, before)
+            self.codewords.copy_(means)
         self.ranks.agree(*self.state())  # in any case: another process may have had some
 
     @torch.no_grad()
     def place(self, moved: Tensor, places: Tensor, count: float) -> None:
         super().place(moved, places, count)
-        self.sums[moved] = places * count
+        overwrite(self.sums, moved, places * count)
 
     def state(self) -> tuple[Tensor, ...]:
         return self.codewords, self.counts, self.sums

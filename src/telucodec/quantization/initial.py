@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from telucodec.errors import above, at_least
+from telucodec.quantization.asking import how_often
 
 Start = tuple[Tensor, Tensor, Tensor]
 
@@ -101,7 +102,8 @@ def nearest(frames: Tensor, codewords: Tensor) -> Tensor:
     >>> nearest(torch.tensor([[0.9, 0.0], [0.1, 0.2]]), torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
     tensor([1, 0])
     """
-    return torch.addmm(codewords.square().sum(1) * -0.5, frames, codewords.t()).argmax(1)
+    scores = torch.addmm(codewords.square().sum(1) * -0.5, frames, codewords.t())
+    return scores.max(1).indices  # the first of equals, as argmax, which takes longer
 
 
 def tally(frames: Tensor, codes: Tensor, codebook_size: int) -> tuple[Tensor, Tensor]:
@@ -112,8 +114,8 @@ def tally(frames: Tensor, codes: Tensor, codebook_size: int) -> tuple[Tensor, Te
             [3.],
             [0.]]))
     """
-    counts = torch.bincount(codes, minlength=codebook_size).to(frames.dtype)
-    return counts, frames.new_zeros(codebook_size, frames.shape[1]).index_add_(0, codes, frames)
+    sums = frames.new_zeros(codebook_size, frames.shape[1]).index_add_(0, codes, frames)
+    return how_often(codes, frames.new_zeros(codebook_size)), sums
 
 
 def _unused(codewords: Tensor) -> Start:

@@ -7,6 +7,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from telucodec.quantization.asking import most
 from telucodec.ranks import joined, lengths, own, together
 
 
@@ -20,9 +21,13 @@ class OwnRank:
         """The frames [M, D] that a codebook starts from."""
         return frames
 
-    def draw(self, frames: Tensor, number: int) -> Tensor:
-        """A random choice of the frames [M, D] that a codebook learns from, as far as there are, [number, D]."""
-        return frames[torch.randperm(len(frames), device=frames.device)[:number]]
+    def draw(self, frames: Tensor, dead: Tensor) -> Tensor:
+        """Random ones of the frames [M, D] that a codebook learns from, one for each that is dead of N, [R, D].
+
+        Fewer if there are not as many frames; more where only the device knows how many are dead.
+        """
+        order = torch.randperm(len(frames), device=frames.device)
+        return frames.index_select(0, order[: most(dead)])
 
     def pool(self, frames: int, *tallies: Tensor) -> int:
         """Add up tallies over processes, in place; returns the number of frames they came from."""
@@ -55,11 +60,11 @@ class AllRanks(FirstRank):
     def gather(self, frames: Tensor) -> Tensor:
         return joined(frames)
 
-    def draw(self, frames: Tensor, number: int) -> Tensor:
+    def draw(self, frames: Tensor, dead: Tensor) -> Tensor:
         if not together():
-            return super().draw(frames, number)
+            return super().draw(frames, dead)
         sizes = lengths(frames)
-        places = torch.randperm(sum(sizes), device=frames.device)[:number]
+        places = torch.randperm(sum(sizes), device=frames.device)[: int(dead.sum())]
         drawn = frames.new_zeros(len(places), frames.shape[1])
         if len(places):  # as many everywhere, for all know the same codewords to be dead
             dist.broadcast(places, src=0)

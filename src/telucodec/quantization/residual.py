@@ -13,6 +13,8 @@ from telucodec.quantization.gradient import StraightThrough
 from telucodec.quantization.quantizer import Quantizer
 from telucodec.records import Quantized, Stage
 
+HOST = torch.device("cpu")
+
 
 class ResidualVQ(Quantizer):
     """Each codebook quantizes what the previous ones left over. Always in float32.
@@ -61,13 +63,15 @@ class ResidualVQ(Quantizer):
     def forward(self, encoded: Tensor) -> Quantized:
         with in_float32(encoded.device):
             residual = encoded.float()
+            if not self._books[0].projected:  # the numbers of a frame side by side, as those of a codeword lie
+                residual = residual.transpose(1, 2).contiguous().transpose(1, 2)
             start, latent, stages = residual, torch.zeros_like(residual), []
-            counted = self.dropout(len(residual), self.n_q, residual.device) if self.training else None
+            items, every = self._items(len(residual), residual)
             for k, book in enumerate(self._books):
                 wanted = book.enter(residual)
                 chosen, codes = book(wanted)
-                kept = None if counted is None else (counted > k).to(latent.dtype)
-                stages.append(Stage(wanted, chosen, codes, kept))
+                kept = every[k]
+                stages.append(Stage(wanted, chosen, codes, kept, items[k]))
                 added, removed = self.gradient.step(wanted, chosen)
                 given = book.leave(added)
                 residual = residual - (given if removed is added else book.leave(removed))
@@ -86,10 +90,23 @@ class ResidualVQ(Quantizer):
             for _ in range(self.updates_per_step):
                 book.update(torch.cat(wanted), torch.cat(codes))
 
+    def _items(self, count: int, like: Tensor) -> tuple[Sequence[Tensor | None], Sequence[Tensor | None]]:
+        """`Stage.items` and `Stage.kept` of each codebook, for a batch of so many items.
+
+        Drawn on the host: which frames a codebook learns from, and so how many, is then known without a wait.
+        """
+        counted = self.dropout(count, self.n_q, HOST) if self.training else None
+        if counted is None:
+            return [None] * self.n_q, [None] * self.n_q
+        items = counted > torch.arange(self.n_q)[:, None]
+        return items.unbind(), items.to(like.dtype).to(like.device, non_blocking=True).unbind()
+
 
 def _counted(stage: Stage) -> tuple[Tensor, Tensor]:
     """The frames of the items for which a codebook counts, and their codes: [M, d], [M]."""
     wanted, codes = stage.wanted.detach().transpose(1, 2), stage.codes
-    if stage.kept is not None:
-        wanted, codes = wanted[stage.kept > 0], codes[stage.kept > 0]
-    return wanted.flatten(0, 1), codes.flatten()
+    if stage.items is None:
+        return wanted.flatten(0, 1), codes.flatten()
+    here = [item for item, kept in enumerate(stage.items.tolist()) if kept]
+    parts = [torch.cat([each[:0].flatten(0, 1), *(each[item] for item in here)]) for each in (wanted, codes)]
+    return parts[0], parts[1]

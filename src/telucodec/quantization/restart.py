@@ -4,7 +4,9 @@
 saw in it, in this process; the codebook's `ranks` says what else there is to choose from.
 """
 
-import torch
+from collections.abc import Callable
+from functools import partial
+
 from torch import Tensor
 
 from telucodec.errors import above, inside
@@ -36,8 +38,7 @@ class Restart:
         self.threshold = threshold
 
     def __call__(self, book: Codebook, frames: Tensor, uniform: float) -> None:
-        dead, places = pick(book.counts < self.threshold * uniform, frames, book.ranks)
-        book.place(dead, places, uniform)
+        revive(book.counts < self.threshold * uniform, frames, book.ranks, partial(book.place, count=uniform))
 
 
 class AbsoluteRestart:
@@ -54,8 +55,7 @@ class AbsoluteRestart:
         self.threshold = threshold
 
     def __call__(self, book: Codebook, frames: Tensor, uniform: float) -> None:
-        dead, places = pick(book.counts < self.threshold, frames, book.ranks)
-        book.place(dead, places, self.threshold)
+        revive(book.counts < self.threshold, frames, book.ranks, partial(book.place, count=self.threshold))
 
 
 class OverwrittenRestart(AbsoluteRestart):
@@ -68,16 +68,19 @@ class OverwrittenRestart(AbsoluteRestart):
     """
 
     def __call__(self, book: Codebook, frames: Tensor, uniform: float) -> None:
-        dead, places = pick(book.counts < self.threshold, frames, book.ranks)
-        book.move(dead, places)
+        revive(book.counts < self.threshold, frames, book.ranks, book.move)
 
 
-def pick(dead: Tensor, frames: Tensor, ranks: OwnRank) -> tuple[Tensor, Tensor]:
-    """A different random frame for each dead codeword, as far as there are: [N] of bool, [M, D] -> [R], [R, D].
+def revive(dead: Tensor, frames: Tensor, ranks: OwnRank, put: Callable[[Tensor, Tensor], None]) -> None:
+    """Put each dead codeword onto a random frame of its own, as far as there are: [N] of bool, [M, D].
 
-    >>> pick(torch.tensor([False, True, True]), torch.tensor([[3.0]]), OwnRank())
-    (tensor([1]), tensor([[3.]]))
+    `put` is told which codewords move, [N] of bool, and where to, [N, D]; the places of the others mean nothing.
+
+    >>> import torch
+    >>> revive(torch.tensor([False, True, True]), torch.tensor([[3.0]]), OwnRank(), lambda *told: print(told[0]))
+    tensor([False,  True, False])
     """
-    moved = torch.nonzero(dead).flatten()
-    places = ranks.draw(frames, len(moved))
-    return moved[: len(places)], places
+    drawn = ranks.draw(frames, dead)
+    if len(drawn):
+        turn = dead.cumsum(0) - 1  # the first that is dead gets the first frame
+        put(dead & (turn < len(drawn)), drawn.index_select(0, turn.clamp(0, len(drawn) - 1)))
