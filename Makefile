@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 EXTRAS ?= synth
-BENCH ?= step quantizers losses columns coding loading startup scheduling million
+BENCH ?= step quantizers losses columns coding loading startup million
 # what has been installed: other extras are another stamp
 RUN := $(VENV)/.run-$(EXTRAS)
 DEV := $(VENV)/.dev-$(EXTRAS)
@@ -61,8 +61,9 @@ type: $(DEV) ## Check types
 check: lint type $(DEV) ## Style, types, and the rules of the house
 	@$(BIN)/python -m pytest -q tests/test_house.py
 
-bench: $(PEERS) ## Time ours beside its peers, on one thread (about half an hour on an idle core); figures go to benchmarks/results
+bench: $(PEERS) ## Time ours beside its peers, on one thread (an hour of one core); figures go to benchmarks/results
 	@for script in $(BENCH); do echo "== $$script"; $(BIN)/python benchmarks/$$script.py $(ARGS) || exit 1; done
+	@$(BIN)/python benchmarks/tables.py
 
 tensorboard: $(RUN) ## Show all runs at http://localhost:6006
 	@$(BIN)/tensorboard --logdir runs

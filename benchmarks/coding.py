@@ -1,6 +1,6 @@
 """Encoding and decoding 10 s of audio: ours against DAC's own code, and EnCodec and Mimi as `transformers` has them.
 
-    PYTHONPATH=... python benchmarks/coding.py
+    python benchmarks/coding.py
     python benchmarks/coding.py --codec mimi --rounds 12
 
 At full size, on the same random weights, without gradients: one item, whole. EnCodec and Mimi are saved by transformers
@@ -167,7 +167,7 @@ def agree(name: str, ours: Codec, audio: Tensor, codes: Tensor, decoded: Tensor)
         f"{name:>16}: {differ} of {codes.shape[-1]} frames differ, {used} codes in use; audio {apart:.1e} of its peak "
         f"apart, RMS {loud:.2g}"
     )
-    same(f"{name}: frames", [1 + different], [1], 1e-2)
+    same(f"{name}: frames", [1 + different], [1], 1e-3)
     same(f"{name}: audio", [1 + apart], [1], 1e-5)
     return {"frames_different": differ, "frames": codes.shape[-1], "apart": apart}
 

@@ -35,6 +35,7 @@ class DacStep:
     """
 
     def __init__(self, encoder_dim: int, decoder_dim: int, device: torch.device, precision: torch.dtype) -> None:
+        torch.backends.cudnn.benchmark = True  # as its script sets it
         self.codec = DAC(
             encoder_dim=encoder_dim,
             encoder_rates=[2, 4, 5, 8],

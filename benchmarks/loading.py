@@ -4,7 +4,7 @@ All ways read the same recordings (the embedded speech, 20 minutes in files of a
 with the files in memory already. Ours are the data set and the collation that training has, a crop at a time and in
 batches of 16; before anything is timed they are held against soundfile's whole files, sample by sample.
 
-Needs descript-audiotools 0.7.2 (python -m pip install --no-deps descript-audiotools==0.7.2, and what it imports).
+`make bench` brings descript-audiotools 0.7.2.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,7 +1,7 @@
 """Spectral losses, forward and backward: ours against descript-audio-codec's and auraloss's where they are the same.
 
-    PYTHONPATH=... python benchmarks/losses.py
-    PYTHONPATH=... python benchmarks/losses.py --loss mel_dac --rounds 100
+    python benchmarks/losses.py
+    python benchmarks/losses.py --loss mel_dac --rounds 100
 
 Crops of 0.38 s and 1 s at 16 kHz, 4 and 16 of them. Values must agree to 1e-5 and gradients at the audio to 1e-2 before
 anything is timed: the slope of a logarithm near 0 is what rounding makes it, and so is the sign of an L1 distance.

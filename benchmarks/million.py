@@ -3,7 +3,8 @@
 The recordings are a few real ones whose files are listed again and again, by whole paths. Each stage is measured in a
 process of its own, which has gone through what comes before it; printed are the processor time and the clock of the
 stage, and the most memory that its process had held until its end, libraries and mapped files included. A first start
-has an empty cache folder; a later one finds there what the first has left. It needs 2 GB of disk while it runs.
+has an empty cache folder (when it goes on with a list, nothing of that list in it); a later one finds what it has left.
+It needs 2 GB of disk while it runs.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pairs import say, write
+from pairs import parser, say, write
 from rich.console import Console
 
 FIRST, LATER = "first", "later"
@@ -113,10 +114,10 @@ def stage(name: str, path: Path) -> dict[str, float]:
 
 def main() -> None:
     """Measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--files", type=int, default=1_000_000, help="lines of the manifest (default 1,000,000)")
-    parser.add_argument("--stage", nargs=2, metavar=("STAGE", "MANIFEST"), help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    options = parser(__doc__ or "", 1)
+    options.add_argument("--files", type=int, default=1_000_000, help="lines of the manifest (default 1,000,000)")
+    options.add_argument("--stage", nargs=2, metavar=("STAGE", "MANIFEST"), help=argparse.SUPPRESS)
+    args = options.parse_args()
     if args.stage:
         sys.stdout.write(json.dumps(stage(args.stage[0], Path(args.stage[1]))) + "\n")
         return

@@ -44,8 +44,9 @@ def parser(doc: str, rounds: int) -> argparse.ArgumentParser:
 
 
 def settle(device: str) -> torch.device:
-    """One thread, one seed, and the device to measure on."""
+    """One thread, one seed, no TF32 that is not asked for, and the device to measure on."""
     torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False
     torch.manual_seed(0)
     return torch.device(device)
 

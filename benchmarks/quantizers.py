@@ -1,7 +1,7 @@
 """One training step of residual vector quantizers: forward, backward, and the running means where there are any.
 
-    PYTHONPATH=... python benchmarks/quantizers.py
-    PYTHONPATH=... python benchmarks/quantizers.py --size "D128 Q8 T150" --rounds 20
+    python benchmarks/quantizers.py
+    python benchmarks/quantizers.py --size "D128 Q8 T150" --rounds 20
 
 Ours, straight through once (`quantizer=encodec`) and chained (`gradient=chained`, encodec's own formula), stand beside
 the cores of encodec 0.1.1 and vector-quantize-pytorch; ours of `quantizer=dac` beside descript-audio-codec's. All begin

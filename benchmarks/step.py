@@ -6,7 +6,7 @@
 Ours is the step of `telucodec train experiment=dac_16k`, in Lightning's loop, as a user's run makes it. Each has a
 process of its own, for ours has the C library keep freed memory, and they move in turns. Both begin from the same
 weights and hear the same batch; the losses of a step must agree to 1e-5, and those of the next to 1e-4, before anything
-is timed. On a GPU (`--device cuda --size full --batch 72`, with --bf16 both in bfloat16) the clock is the device's.
+is timed (5e-2 with --bf16, both in bfloat16). On a GPU (`--device cuda --size full --batch 72`) the clock is its own.
 """
 
 import argparse
@@ -45,15 +45,15 @@ def compare(size: str, options: argparse.Namespace, device: torch.device) -> dic
     seconds: dict[str, list[float]] = {"ours": [], "dac": []}
     for turn in range(-WARM, options.rounds):
         other, own = dac.step(), ours.step()
-        if turn < 0 and not options.bf16:
-            within = 1e-5 if turn == -WARM else 1e-4  # Adam's first update is the gradient's sign alone
+        if turn < 0:  # Adam's first update is the gradient's sign alone: rounding counts for more after it
+            within = 0.05 if options.bf16 else 1e-5 if turn == -WARM else 1e-4
             same(f"the losses of step {turn + WARM + 1}", own["losses"], other["losses"], within)
         elif turn >= 0:
             seconds["ours"].append(own["seconds"])
             seconds["dac"].append(other["seconds"])
     flop, batch = ours.step()["flop"], options.batch or BATCHES[size]
     memory = {"memory": ours.end(), "dac_memory": dac.end()}
-    found, peak = ratio(seconds["dac"], seconds["ours"]), convolutions(device)
+    found, peak = ratio(seconds["dac"], seconds["ours"]), convolutions(device, options.bf16)
     middle = {name: statistics.median(spent) for name, spent in seconds.items()}
     reached = flop / min(seconds["ours"]) / 1e9
     held, dac_held = (memory[name] / 2**20 for name in ("memory", "dac_memory"))
@@ -168,10 +168,11 @@ def overrides(first: int, last: int, options: argparse.Namespace, device: torch.
     ]
 
 
-def convolutions(device: torch.device) -> float:
+def convolutions(device: torch.device, bf16: bool) -> float:
     """GFLOP a second of a convolution that suits the machine: 256 channels, kernel 7, forward and backward."""
-    layer = torch.nn.Conv1d(256, 256, 7, padding=3, device=device)
-    x = torch.randn(4, 256, 3040, device=device, requires_grad=True)
+    dtype = torch.bfloat16 if bf16 else torch.float32
+    layer = torch.nn.Conv1d(256, 256, 7, padding=3, device=device, dtype=dtype)
+    x = torch.randn(4, 256, 3040, device=device, dtype=dtype, requires_grad=True)
     spent = in_turns({"": lambda: layer(x).sum().backward()}, 5, device)[""]
     return 3 * 2 * x.numel() * 256 * 7 / min(spent) / 1e9
 

@@ -13,6 +13,7 @@ from telucodec.data import manifest as parsing
 from telucodec.data.columns import Columns, chosen, in_split, numbers, texts
 from telucodec.data.continued import as_begun
 from telucodec.data.info import verify
+from telucodec.data.kept import rules
 from telucodec.data.long import read_columns
 from telucodec.data.manifest import Entry, Manifest, check_files, read_manifest, write_manifest
 from telucodec.data.measure import file_sha256
@@ -174,7 +175,7 @@ def parsed_once(monkeypatch):
 
 
 def test_a_long_manifest_is_parsed_once(tmp_path, by_columns, monkeypatch):
-    path, lists = tmp_path / "m.jsonl", tmp_path / "cache/lists-1"
+    path, lists = tmp_path / "m.jsonl", tmp_path / f"cache/lists-{rules()}"
     monkeypatch.setattr("telucodec.data.long.BLOCK", 3000)  # several blocks
     write_manifest(path, MANY)
     first = read_manifest(path).entries
@@ -196,11 +197,11 @@ def test_a_long_manifest_is_parsed_once(tmp_path, by_columns, monkeypatch):
 def test_damaged_columns_are_made_anew(tmp_path, by_columns, monkeypatch, damage):
     write_manifest(tmp_path / "m.jsonl", MANY)
     read_manifest(tmp_path / "m.jsonl")
-    (file,) = (tmp_path / "cache/lists-1").iterdir()
+    (file,) = (tmp_path / f"cache/lists-{rules()}").iterdir()
     whole = file.read_bytes()
     file.write_bytes(damage(whole))
     assert read_manifest(tmp_path / "m.jsonl").entries == MANY
-    assert [each.read_bytes() for each in (tmp_path / "cache/lists-1").iterdir()] == [whole]
+    assert [each.read_bytes() for each in (tmp_path / f"cache/lists-{rules()}").iterdir()] == [whole]
     parsed_once(monkeypatch)
     assert read_manifest(tmp_path / "m.jsonl").entries == MANY
 
@@ -215,7 +216,7 @@ def test_a_cache_that_cannot_be_written_or_has_no_room_fails_nothing(tmp_path, b
     (tmp_path / "cache").unlink()
     monkeypatch.setattr(kept.os, "replace", full)
     assert read_manifest(tmp_path / "m.jsonl").entries == MANY
-    assert list((tmp_path / "cache/lists-1").iterdir()) == []
+    assert list((tmp_path / f"cache/lists-{rules()}").iterdir()) == []
 
 
 def test_entries_far_apart_and_in_any_order_come_in_that_order(monkeypatch):
@@ -311,4 +312,4 @@ def test_a_bad_line_of_a_long_manifest_is_named(tmp_path, by_columns):
     (tmp_path / "m.jsonl").write_bytes(b"\n")
     with pytest.raises(InputError, match="lists no utterance"):
         read_manifest(tmp_path / "m.jsonl")
-    assert list((tmp_path / "cache/lists-1").iterdir()) == []
+    assert list((tmp_path / f"cache/lists-{rules()}").iterdir()) == []

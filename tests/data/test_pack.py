@@ -248,6 +248,13 @@ def test_a_pack_that_other_recordings_need_is_kept(manifest, tmp_path):
     assert path.read_bytes() == raw
 
 
+def test_a_folder_that_has_moved_with_its_pack_can_be_packed_again(manifest):
+    write_pack(manifest, pack_path(manifest))
+    moved = manifest.path.parent.rename(manifest.path.parent.with_name("moved")) / manifest.path.name
+    write_manifest(moved, read_manifest(moved).entries[:5])
+    assert write_pack(read_manifest(moved), pack_path(read_manifest(moved)))
+
+
 def test_a_place_that_cannot_be_written_is_told_before_anything_is_read(manifest, tmp_path, monkeypatch):
     monkeypatch.setattr(packing, "_samples", None)
     (tmp_path / "file").write_bytes(b"kept")
@@ -282,6 +289,7 @@ def test_evaluation_reads_what_a_run_on_a_pack_has_listed_without_the_files(mani
         write_manifest(tmp_path / "data.jsonl", listed)
         found, bare = evaluate._manifest(options, {"data": data}, 16000)
         assert (found.absolute(), bare) == (listed, False)
+        assert [entry.path for entry in found.entries] == [entry.path for entry in listed]  # so reports name them
         for name in ("all", "valid"):
             part = evaluate._entries(found, name)
             for index, entry in enumerate(part):

@@ -8,6 +8,7 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,7 +166,7 @@ def _from_pack(listed: "Manifest", config: Mapping[str, Any]) -> "Manifest":
         told = f"{error} So the recordings are read from their own files, which hold the same samples."
         Console(stderr=True).print(told, highlight=False, markup=False, soft_wrap=True)
         return listed
-    return found
+    return replace(found, entries=found.absolute())  # named as a run's own list names them
 
 
 def _show(

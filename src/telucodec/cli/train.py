@@ -36,7 +36,8 @@ examples:
   telucodec train --cfg optimizer.lr=1e-4                   print the composed configuration and stop
 
 A run's folder is runs/<name>/<date-time>: metrics.jsonl, summary.json, config.yaml, run.json, checkpoints/, audio/,
-pictures/, tensorboard/. Ctrl-C saves and prints the command that resumes.
+pictures/, tensorboard/. Ctrl-C saves and prints the command that resumes. With trainer.profile=5 it says where the time
+of five steps goes, and writes profile/.
 
 With -m each combination is a job: a process of its own in runs/<sweep.name>/jobs/<identity>, which depends on nothing
 but its configuration and the code. The same command again skips what is finished, goes on with what was interrupted

@@ -5,13 +5,15 @@ import mmap
 import os
 from contextlib import suppress
 from pathlib import Path
+from tempfile import mkstemp
 
 from telucodec.data.cache import cache_dir
 from telucodec.data.columns import Columns, schema
 from telucodec.data.long import read_columns, tables
+from telucodec.data.manifest import KINDS, RANGES, SPLITS
 from telucodec.disk import PARTIAL
 
-FORMAT = 1  # of what is kept: another one is made anew
+FORMAT = 1  # of what is kept
 
 
 def kept_columns(path: Path) -> Columns | None:
@@ -23,7 +25,7 @@ def kept_columns(path: Path) -> Columns | None:
     Raises:
         OSError: the manifest cannot be read.
     """
-    folder = cache_dir() / f"lists-{FORMAT}"
+    folder = cache_dir() / f"lists-{rules()}"
     if (found := _found(path, folder)) is not None:
         return found
     try:
@@ -31,6 +33,12 @@ def kept_columns(path: Path) -> Columns | None:
         return None if place is None else _mapped(place)
     except OSError:  # a full disk, or a folder that only others may write in
         return read_columns(path)
+
+
+def rules() -> str:
+    """What columns were checked by: those that other rules have let in are not taken for checked."""
+    rules = repr((FORMAT, schema(), sorted(KINDS.items(), key=str), sorted(RANGES.items()), SPLITS))
+    return hashlib.sha256(rules.encode()).hexdigest()[:12]
 
 
 def _found(path: Path, folder: Path) -> Columns | None:
@@ -50,10 +58,11 @@ def _keep(path: Path, folder: Path) -> Path | None:
     import pyarrow
 
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{os.getpid()}{PARTIAL}"
+    opened, name = mkstemp(dir=folder, prefix=".", suffix=PARTIAL)  # by a name that no other machine takes either
+    partial = Path(name)
     try:
         read, size = hashlib.sha256(), 0
-        with partial.open("wb") as file, pyarrow.ipc.new_stream(file, schema()) as writer:
+        with os.fdopen(opened, "wb") as file, pyarrow.ipc.new_stream(file, schema()) as writer:
             for table, block in tables(path):
                 if table is None:
                     return None

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from telucodec.audio.files import read_int16
 from telucodec.data.manifest import Entry, Manifest
 from telucodec.data.measure import file_sha256
-from telucodec.data.pack import BLOCK, Pack, expected, header, offset, starts
+from telucodec.data.pack import BLOCK, Pack, expected, header, offset, pack_path, starts
 from telucodec.disk import holding, replacing
 from telucodec.errors import InputError
 
@@ -82,7 +82,8 @@ def _refuse_loss(manifest: Manifest, path: Path) -> None:
     cure = f"It would be lost: remove it first, or choose another place: {command} DEST"
     if path.is_symlink() or not path.is_file():
         raise InputError(f"{path}: is a link, or no file. {cure}")
-    if header(path, cure).get("manifest") != _origin(manifest):
+    own = path.resolve() == pack_path(manifest).resolve()  # beside it, wherever both have moved to
+    if header(path, cure).get("manifest") != _origin(manifest) and not own:
         raise InputError(f"{path}: is a pack of another manifest than {manifest.path}. {cure}")
 
 
