@@ -157,7 +157,7 @@ def test_what_all_say_is_told_by_the_first(tmp_path, monkeypatch):
 def test_a_source_speaks_in_the_first_process(monkeypatch, capsys):
     for number in (0, 1):
         monkeypatch.setattr(ranks, "own", lambda number=number: number)
-        source._console().print("note: a file is set aside")
+        source.console().print("note: a file is set aside")
     assert capsys.readouterr().err.count("note") == 1
 
 
