@@ -10,7 +10,9 @@ from speechlike import QUIET, save, signal
 
 from telucodec.audio.level import dbfs, rms
 from telucodec.audio.resample import RESAMPLER, resample
+from telucodec.data import kept, manifest
 from telucodec.data.assemble import Splits
+from telucodec.data.kept import rules
 from telucodec.data.manifest import check_files, read_manifest
 from telucodec.data.measure import Rules, file_sha256
 from telucodec.data.prepare import Options, prepare
@@ -193,3 +195,12 @@ def test_the_number_of_workers_changes_nothing(tmp_path):
         out = tmp_path / f"out{workers}"
         files[workers] = {str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*") if p.is_file()}
     assert files[0] == files[1] == files[3]
+
+
+def test_a_long_list_is_parsed_already_when_training_begins(tmp_path, monkeypatch):
+    monkeypatch.setenv("TELUCODEC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(manifest, "SHORT", 0)
+    made = prepare(fill(tmp_path / "in"), tmp_path / "out", HERE, QUIET).manifest
+    assert len(list((tmp_path / "cache" / f"lists-{rules()}").iterdir())) == 1
+    monkeypatch.setattr(kept, "tables", None)  # whoever parses fails
+    assert list(read_manifest(made.path).entries) == list(made.entries)

@@ -33,17 +33,14 @@ LATE = (  # codebooks begin by k-means, dead codewords are moved, the adversary 
 SPOILED = "nonfinite=skip"  # with it a sample of the last process's seventh batch is not a number
 LIMIT = 1e-5  # of what rounding may do to the loss in 20 steps
 NOISE = 1e-3  # and to what amplifies it: gradients of spectra near zero, a term that is a hundredth of the loss
-# At first decoded audio and target say the opposite of the adversary's biases: what rounding leaves of their sum, Adam
-# makes a whole step of, so that terms which hear the adversary agree no better than this
-# (nor does anything once a codeword lies, but for rounding, as near as another one)
-JUDGED = 1e-2
-CALM = 7  # steps in which neither happens here
 STATISTICS = (  # everything that is one number of the whole batch
     "quantizer_dropout=items",
     "output=[post_net,scale]",
     "combine=balancer",
     "loss=[l1,mel,rms_global,adversarial,feature_relative,commitment]",
 )
+CALM = 6  # with them; in the next step a codeword changes that lies, but for rounding, as near as another one
+BRIEF = (*STATISTICS, "adversary.start=3", f"max_steps={CALM}")
 
 
 @pytest.fixture(scope="module")
@@ -133,10 +130,10 @@ def test_codebooks_of_their_own_drift_apart(trained):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("count", "overrides"), [(2, ()), (4, ()), (4, STATISTICS)], ids=["2", "4", "statistics"])
+@pytest.mark.parametrize(("count", "overrides"), [(2, ()), (4, ()), (4, BRIEF)], ids=["2", "4", "statistics"])
 def test_the_number_of_processes_changes_nothing(trained, count, overrides):
-    one, many = trained(1, *overrides), trained(count, *overrides)
-    assert len(one.heard) == len(many.heard) == STEPS
+    one, many, last = trained(1, *overrides), trained(count, *overrides), CALM if overrides else STEPS
+    assert len(one.heard) == len(many.heard) == last
     for a, b in zip(one.heard, many.heard, strict=True):
         assert torch.equal(a, b), "the same crops in the same order"
     for key in ("train/loss", "loss/l1", "loss/commitment", "gradient_norm/codec", "gradient_norm/adversary"):
@@ -144,11 +141,8 @@ def test_the_number_of_processes_changes_nothing(trained, count, overrides):
         assert alone.keys() == together.keys()
         first = min(alone)
         assert together[first] == pytest.approx(alone[first], rel=1e-6 if first == 1 else NOISE), key
-        if first == 1:
-            assert together[CALM] == pytest.approx(alone[CALM], rel=LIMIT), key
-        plain = {"loss/l1": LIMIT, "gradient_norm/adversary": JUDGED}.get(key, NOISE)
-        limit = JUDGED if overrides else plain
-        assert together[STEPS] == pytest.approx(alone[STEPS], rel=limit), key
+        limit = LIMIT if key in ("train/loss", "loss/l1") else NOISE
+        assert together[last] == pytest.approx(alone[last], rel=limit), key
 
 
 @pytest.mark.slow

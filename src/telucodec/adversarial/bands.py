@@ -9,6 +9,7 @@ from telucodec.adversarial.layers import Heard, listen, verdict
 from telucodec.audio.stft import stft
 from telucodec.errors import at_least, inside
 from telucodec.nn.conv import Norm
+from telucodec.nn.halves import HalvesConv2d
 from telucodec.records import Verdict
 
 
@@ -41,7 +42,7 @@ class BandDiscriminator(nn.Module):
         self.n_fft, self.slope = n_fft, slope
         self.bins = [band_bins(band, n_fft // 2 + 1) for band in bands]
         self.layers = nn.ModuleList(_stack(channels, norm) for _ in self.bins)
-        self.head = norm(nn.Conv2d(channels, 1, (3, 3), padding=(1, 1)))
+        self.head = norm(HalvesConv2d(channels, 1, (3, 3), padding=(1, 1)))
 
     def forward(self, audio: Tensor) -> Heard:
         spectrum = stft(audio, self.n_fft, self.n_fft // 4, centred=False)
@@ -104,6 +105,6 @@ def _stack(channels: int, norm: Norm) -> nn.ModuleList:
     """The five layers of one band, time x frequency."""
     shapes = [(2, (3, 9), (1, 1)), *[(channels, (3, 9), (1, 2))] * 3, (channels, (3, 3), (1, 1))]
     return nn.ModuleList(
-        norm(nn.Conv2d(before, channels, kernel, stride, padding=(1, kernel[1] // 2)))
+        norm(HalvesConv2d(before, channels, kernel, stride, padding=(1, kernel[1] // 2)))
         for before, kernel, stride in shapes
     )

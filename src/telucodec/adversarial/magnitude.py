@@ -8,6 +8,7 @@ from telucodec.adversarial.layers import Heard, listen, verdict
 from telucodec.audio.stft import magnitude, stft
 from telucodec.errors import at_least, inside
 from telucodec.nn.conv import Norm
+from telucodec.nn.halves import HalvesConv2d
 from telucodec.records import Verdict
 
 
@@ -37,10 +38,10 @@ class MagnitudeDiscriminator(nn.Module):
         self.n_fft, self.slope = n_fft, slope
         shapes = [(5, 2)] * (len(channels) - 1) + [(3, 1)]
         self.layers = nn.ModuleList(
-            norm(nn.Conv2d(before, after, kernel, stride, kernel // 2))
+            norm(HalvesConv2d(before, after, kernel, stride, kernel // 2))
             for before, after, (kernel, stride) in zip([1, *channels[:-1]], channels, shapes, strict=True)
         )
-        self.head = norm(nn.Conv2d(channels[-1], 1, 3, padding=1))
+        self.head = norm(HalvesConv2d(channels[-1], 1, 3, padding=1))
 
     def forward(self, audio: Tensor) -> Heard:
         x = magnitude(stft(audio, self.n_fft, self.n_fft // 4)).transpose(-1, -2)

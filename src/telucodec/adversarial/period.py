@@ -9,6 +9,7 @@ from telucodec.adversarial.layers import Heard, listen, verdict
 from telucodec.errors import at_least, inside
 from telucodec.nn.columns import ColumnConv2d
 from telucodec.nn.conv import Norm
+from telucodec.nn.halves import HalvesConv2d
 from telucodec.records import Verdict
 
 
@@ -43,7 +44,7 @@ class PeriodDiscriminator(nn.Module):
             norm(ColumnConv2d(before, after, (5, 1), (stride, 1), (2, 0)))
             for before, after, stride in zip([1, *channels[:-1]], channels, strides, strict=True)
         )
-        self.head = norm(nn.Conv2d(last, 1, (head_kernel, 1), padding=(head_kernel // 2, 0)))
+        self.head = norm(HalvesConv2d(last, 1, (head_kernel, 1), padding=(head_kernel // 2, 0)))
 
     def forward(self, audio: Tensor) -> Heard:
         missing = self.period - audio.shape[-1] % self.period

@@ -11,6 +11,7 @@ from telucodec.adversarial.layers import verdict
 from telucodec.audio.stft import stft
 from telucodec.errors import at_least, inside
 from telucodec.nn.conv import Norm
+from telucodec.nn.halves import HalvesConv2d
 from telucodec.records import Verdict
 
 
@@ -33,10 +34,10 @@ class ResidualUnit2d(nn.Module):
     def __init__(self, *, in_channels: int, out_channels: int, stride: int, slope: float, norm: Norm) -> None:
         super().__init__()
         self.slope, self.stride = slope, stride
-        self.first = norm(nn.Conv2d(in_channels, in_channels, 3, padding=1))
+        self.first = norm(HalvesConv2d(in_channels, in_channels, 3, padding=1))
         kernel = (stride + 2, 4)
-        self.second = norm(nn.Conv2d(in_channels, out_channels, kernel, (stride, 2), (kernel[0] // 2, 1)))
-        self.shortcut = norm(nn.Conv2d(in_channels, out_channels, 1))
+        self.second = norm(HalvesConv2d(in_channels, out_channels, kernel, (stride, 2), (kernel[0] // 2, 1)))
+        self.shortcut = norm(HalvesConv2d(in_channels, out_channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         # picked first: torch's CPU kernel of size 1 and stride (1, 2), channels last, writes out of bounds
@@ -72,12 +73,12 @@ class ResidualSTFT(nn.Module):
                 f"n_fft must be >= 16 and a multiple of {2 ** len(channels)} for {len(channels)} widths, got {n_fft}"
             )
         self.n_fft, self.slope = n_fft, slope
-        self.first = norm(nn.Conv2d(2, channels[0], 7, padding=3))
+        self.first = norm(HalvesConv2d(2, channels[0], 7, padding=3))
         self.units = nn.ModuleList(
             ResidualUnit2d(in_channels=before, out_channels=after, stride=1 + k % 2, slope=slope, norm=norm)
             for k, (before, after) in enumerate(pairwise(channels))
         )
-        self.head = norm(nn.Conv2d(channels[-1], 1, (1, n_fft // 2 ** len(channels))))
+        self.head = norm(HalvesConv2d(channels[-1], 1, (1, n_fft // 2 ** len(channels))))
 
     def forward(self, audio: Tensor) -> Verdict:
         spectrum = stft(audio, self.n_fft, self.n_fft // 4, scaled=True)[:, :, :-1]

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from telucodec.adversarial.layers import Heard, listen, verdict
 from telucodec.errors import at_least, inside
 from telucodec.nn.conv import Norm
+from telucodec.nn.halves import HalvesConv1d
 from telucodec.records import Verdict
 
 
@@ -37,12 +38,12 @@ class ScaleDiscriminator(nn.Module):
         if any(width % 4 for width in channels):
             raise ValueError(f"channels of the scale discriminator must be multiples of 4, got {list(channels)}")
         strided = [
-            nn.Conv1d(before, after, 41, 4, 20, groups=before // 4)
+            HalvesConv1d(before, after, 41, 4, 20, groups=before // 4)
             for before, after in zip(channels, [*channels[1:], last], strict=True)
         ]
-        first, tail = nn.Conv1d(1, channels[0], 15, padding=7), nn.Conv1d(last, last, 5, padding=2)
+        first, tail = HalvesConv1d(1, channels[0], 15, padding=7), HalvesConv1d(last, last, 5, padding=2)
         self.layers = nn.ModuleList([norm(layer) for layer in (first, *strided, tail)])
-        self.head = norm(nn.Conv1d(last, 1, 3, padding=1))
+        self.head = norm(HalvesConv1d(last, 1, 3, padding=1))
 
     def forward(self, audio: Tensor) -> Heard:
         features = listen(self.layers, audio, self.slope)

@@ -9,6 +9,7 @@ from telucodec.adversarial.layers import Heard, listen, verdict
 from telucodec.audio.stft import stft
 from telucodec.errors import at_least, inside
 from telucodec.nn.conv import Norm
+from telucodec.nn.halves import HalvesConv2d
 from telucodec.records import Verdict
 
 
@@ -40,12 +41,12 @@ class STFTDiscriminator(nn.Module):
         # time x frequency; dilation grows in time while frequency is halved
         shapes = [((3, 9), (1, 1), (1, 1)), *[((3, 9), (1, 2), (d, 1)) for d in (1, 2, 4)]]
         layers = [
-            nn.Conv2d(before, after, kernel, stride, padding=(dilation[0], kernel[1] // 2), dilation=dilation)
+            HalvesConv2d(before, after, kernel, stride, padding=(dilation[0], kernel[1] // 2), dilation=dilation)
             for before, after, (kernel, stride, dilation) in zip(widths[:-1], widths[1:], shapes, strict=True)
         ]
-        last = nn.Conv2d(channels, channels, (3, 3), padding=(1, 1))
+        last = HalvesConv2d(channels, channels, (3, 3), padding=(1, 1))
         self.layers = nn.ModuleList([norm(layer) for layer in (*layers, last)])
-        self.head = norm(nn.Conv2d(channels, 1, (3, 3), padding=(1, 1)))
+        self.head = norm(HalvesConv2d(channels, 1, (3, 3), padding=(1, 1)))
 
     def forward(self, audio: Tensor) -> Heard:
         spectrum = stft(audio, self.n_fft, self.n_fft // 4, scaled=True)

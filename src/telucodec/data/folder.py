@@ -20,7 +20,7 @@ from telucodec.data.cache import cache_dir
 from telucodec.data.convert import Job, measure_in_place, work
 from telucodec.data.corpora import read_corpus
 from telucodec.data.journal import Journal, journal_key
-from telucodec.data.manifest import Manifest, write_manifest
+from telucodec.data.manifest import Manifest, read_manifest, write_manifest
 from telucodec.data.measure import Refused, Rules
 from telucodec.data.recordings import Recording, audio_files
 from telucodec.data.workers import default_workers
@@ -84,8 +84,9 @@ def index_folder(
         )
     division = divide_recordings(named, measured, splits)
     paths = {name: str(recording.path) for name, recording in named.items()}
-    manifest = Manifest(kept.with_suffix(".jsonl"), entries_of(named, measured, division, paths, rules.sample_rate))
-    write_manifest(manifest.path, manifest.entries)
+    place = kept.with_suffix(".jsonl")
+    write_manifest(place, entries_of(named, measured, division, paths, rules.sample_rate))
+    manifest = read_manifest(place)  # so that a long one is parsed when it is read again
     journal.keep_only(job.key for job in jobs)
     return Indexed(manifest, tuple(refused), (*division.notes, *copies_note(measured), *_left_out(root)))
 

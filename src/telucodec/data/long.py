@@ -1,10 +1,10 @@
 """Long manifests on disk: read and written by columns, many lines at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 BLOCK = 1 << 21  # bytes that are parsed at once, by each of so many
 THREADS = 4
 LINE = 1 << 20  # bytes of the longest line
+T = TypeVar("T")
+R = TypeVar("R")
 UP = r"(^|/)\.\.(/|$)"  # a path that leaves a folder
 
 
@@ -46,21 +48,31 @@ def tables(path: Path) -> Iterator[tuple["pyarrow.Table | None", bytes]]:
     Raises:
         OSError: it cannot be read.
     """
-    with path.open("rb") as file, ThreadPoolExecutor(THREADS) as pool:
-        blocks = iter(lambda: file.read(BLOCK) + file.readline(LINE), b"")
-        while several := list(islice(blocks, THREADS)):  # few at once, because a manifest may be larger than the memory
-            yield from zip(pool.map(_parse, several), several, strict=True)
+    with path.open("rb") as file:
+        yield from _several(_parse, iter(lambda: file.read(BLOCK) + file.readline(LINE), b""))
 
 
 def lines(entries: Columns) -> Iterator[bytes]:
     """The lines of a manifest, as `json.dumps` writes them, many at a time."""
+    for written, _ in _several(_written, entries.parts()):
+        yield from written
+
+
+def _several(function: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[R, T]]:
+    """What becomes of each item, and the item, in order: a few at once: a manifest may be larger than memory."""
+    waiting = iter(items)
+    with ThreadPoolExecutor(THREADS) as pool:
+        while several := list(islice(waiting, THREADS)):
+            yield from zip(pool.map(function, several), several, strict=True)
+
+
+def _written(part: "pyarrow.Table") -> list[bytes]:
     import pyarrow.compute as pc
 
-    for part in entries.parts():
-        pieces: list[Any] = []
-        for name, column in zip(FIELDS, part.columns, strict=True):
-            pieces += [f'{", " if pieces else "{"}"{name}": ', *_as_json(column)]
-        yield from (_data(chunk).tobytes() for chunk in pc.binary_join_element_wise(*pieces, "}\n", "").chunks)
+    pieces: list[Any] = []
+    for name, column in zip(FIELDS, part.columns, strict=True):
+        pieces += [f'{", " if pieces else "{"}"{name}": ', *_as_json(column)]
+    return [_data(chunk).tobytes() for chunk in pc.binary_join_element_wise(*pieces, "}\n", "").chunks]
 
 
 def _parse(block: bytes) -> "pyarrow.Table | None":

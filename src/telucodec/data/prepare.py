@@ -26,7 +26,7 @@ from telucodec.data.convert import Job, convert, work
 from telucodec.data.corpora import read_corpus
 from telucodec.data.info import as_json, describe
 from telucodec.data.journal import Journal, journal_key
-from telucodec.data.manifest import Manifest, write_manifest
+from telucodec.data.manifest import Manifest, read_manifest, write_manifest
 from telucodec.data.measure import Measured, Refused, Rules
 from telucodec.data.recordings import Recording, audio_files, relative
 from telucodec.data.workers import default_workers
@@ -89,8 +89,8 @@ def prepare(source: Path, dest: Path, options: Options, console: Console) -> Pre
     division = divide_recordings(named, measured, options.splits)
     outputs = {job.name: job.output for job in jobs}
     entries = entries_of(named, measured, division, outputs, options.rules.sample_rate)
-    manifest = Manifest(dest / "manifest.jsonl", entries)
-    write_manifest(manifest.path, entries)
+    write_manifest(dest / "manifest.jsonl", entries)
+    manifest = read_manifest(dest / "manifest.jsonl")  # so that a long one is parsed when training begins
     notes = [*division.notes, *copies_note(measured), *_unlisted_note(source, corpus, named)]
     report = _report(source, corpus, options) | _figures(manifest, measured.values(), refused)
     report |= {"split_by": division.by, "notes": notes}

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from telucodec.nn.halves import HalvesConv2d, offset
+
 FEW = 128  # positions of a whole batch
 MANY = 2**17  # weights of a layer
 NARROW = torch.backends.cpu.get_cpu_capability() == "AVX2"  # where narrow signals are slow
@@ -30,7 +32,7 @@ class ColumnConv1d(nn.Conv1d):
         if not (_many(self, x) and positions <= FEW):
             return super().forward(x)
         pieces = x.unfold(2, span, self.stride[0])[..., :: self.dilation[0]]  # [B, C, F, k]
-        return _product(self, pieces.transpose(1, 2)).transpose(1, 2)
+        return F.linear(pieces.transpose(1, 2).flatten(-2), self.weight.flatten(1), self.bias).transpose(1, 2)
 
 
 class ColumnConvTranspose1d(nn.ConvTranspose1d):
@@ -52,8 +54,8 @@ class ColumnConvTranspose1d(nn.ConvTranspose1d):
         return y if self.bias is None else y + self.bias[:, None].to(y.dtype)  # autocast leaves a sum alone
 
 
-class ColumnConv2d(nn.Conv2d):
-    """`nn.Conv2d` along the first of two axes alone: kernel [k, 1].
+class ColumnConv2d(HalvesConv2d):
+    """`HalvesConv2d` along the first of two axes alone: kernel [k, 1].
 
     Shape:
         - Input: [B, in_channels, T, P]. Output: [B, out_channels, F, P].
@@ -66,15 +68,11 @@ class ColumnConv2d(nn.Conv2d):
         if not (_many(self, x) and (NARROW or positions <= FEW)):
             return super().forward(x)
         pieces = F.pad(x, (0, 0, padding, padding)).unfold(2, taps, stride)  # [B, C, F, P, k]
-        return _product(self, pieces.permute(0, 2, 3, 1, 4)).permute(0, 3, 1, 2)
+        y = F.linear(pieces.permute(0, 2, 3, 1, 4).flatten(-2), self.weight.flatten(1))
+        return offset(y.permute(0, 3, 1, 2), self.bias)
 
 
 def _many(layer: nn.Conv1d | nn.ConvTranspose1d | nn.Conv2d, x: Tensor) -> bool:
     # counted, not looked at: a weight that is normalised is computed whenever it is read
     weights = layer.in_channels * layer.out_channels * prod(layer.kernel_size) // layer.groups
     return x.device.type == "cpu" and weights >= MANY
-
-
-def _product(layer: nn.Conv1d | nn.Conv2d, pieces: Tensor) -> Tensor:
-    """Inputs [..., C, k] of each position times the weights, [..., out_channels]."""
-    return F.linear(pieces.flatten(-2), layer.weight.flatten(1), layer.bias)
