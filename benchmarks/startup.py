@@ -31,10 +31,10 @@ TOY = (
 )
 OURS = """
 import os, sys
-from telucodec.cli import train
+from telucodec.cli import checked
 from telucodec.cli.main import main
 
-load = train.load
+load = checked.load
 
 
 def load_and_end_early(name):
@@ -44,7 +44,7 @@ def load_and_end_early(name):
     CodecTraining.on_train_batch_end = lambda *_: os._exit(0)  # the last thing that a step does
 
 
-train.load = load_and_end_early
+checked.load = load_and_end_early
 sys.exit(main(sys.argv[1:]))
 """
 CONFIG = """

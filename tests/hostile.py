@@ -18,7 +18,8 @@ from safetensors.torch import save_file
 import telucodec
 from conftest import config
 from telucodec.build import build
-from telucodec.data.manifest import Entry, write_manifest
+from telucodec.data.entry import Entry
+from telucodec.data.manifest import write_manifest
 from telucodec.errors import InputError
 from telucodec.models.stored import CONFIG, CONFIG_VERSION, WEIGHTS
 from telucodec.training.checkpoint import FORMAT, random_states

@@ -129,8 +129,8 @@ def perform(text):
     """Everything the page says, in the copy that is the working directory."""
     import_module("lightning")  # its log goes to where stderr is now, not to what pytest puts there for a while
     code, passed = own_tests()
+    from telucodec.cli.checked import check_top
     from telucodec.cli.compose import conf_dir
-    from telucodec.cli.train import check_top
     from test_arms import assert_it_learned, train_two_steps
 
     torch.set_num_threads(1)

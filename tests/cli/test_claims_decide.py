@@ -10,7 +10,7 @@ import yaml
 
 from conftest import ROOT
 from known_arms import collected, run
-from telucodec.cli import claims
+from telucodec.cli import claim_tables
 from telucodec.cli.main import main
 from telucodec.study.design.read import read_study
 from telucodec.study.results.files import write_results
@@ -92,7 +92,7 @@ def test_the_table_fits_and_counts(here, capsys, monkeypatch, width):
         assert told in words
     counted = {name: sum(map(int, re.findall(r"\d+", rest))) for name, rest in re.findall(r"│ (\w+) +│(.*)", out)}
     assert counted["impossible"] == 21
-    assert sum(counted[name] for name in counted if name in claims.COLOURS) == 106
+    assert sum(counted[name] for name in counted if name in claim_tables.COLOURS) == 106
 
 
 def test_one_claim_in_full(here, capsys, monkeypatch):

@@ -12,10 +12,11 @@ from telucodec.data import columns, kept
 from telucodec.data import manifest as parsing
 from telucodec.data.columns import Columns, chosen, in_split, numbers, texts
 from telucodec.data.continued import as_begun
+from telucodec.data.entry import Entry
 from telucodec.data.info import verify
 from telucodec.data.kept import rules
 from telucodec.data.long import read_columns
-from telucodec.data.manifest import Entry, Manifest, check_files, read_manifest, write_manifest
+from telucodec.data.manifest import Manifest, check_files, read_manifest, write_manifest
 from telucodec.data.measure import file_sha256
 from telucodec.data.subset import Subset
 from telucodec.errors import InputError

@@ -12,8 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
+from telucodec.cli.checked import check_values
 from telucodec.cli.contradictions import compose_sensible
-from telucodec.cli.train import check_values
 from telucodec.errors import InputError
 from telucodec.study.jobs.job import ASIDE, Job
 

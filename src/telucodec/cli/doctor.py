@@ -83,7 +83,8 @@ def recordings(path: Path) -> Iterator["Finding"]:
     """Whether recordings are there as their manifest says, and some of them can be read."""
     from telucodec.audio.files import read
     from telucodec.cli.data import read_any
-    from telucodec.data.manifest import SPLITS, check_files
+    from telucodec.data.entry import SPLITS
+    from telucodec.data.manifest import check_files
     from telucodec.training.surroundings import Finding
 
     try:

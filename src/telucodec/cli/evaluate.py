@@ -22,7 +22,8 @@ from telucodec.disk import no_links, write_text
 from telucodec.errors import InputError
 
 if TYPE_CHECKING:
-    from telucodec.data.manifest import Entry, Manifest
+    from telucodec.data.entry import Entry
+    from telucodec.data.manifest import Manifest
 
 DESCRIPTION = """\
 Measure a trained codec on whole utterances: SNR and SI-SDR, correlation and RMS ratio, the split of the noise into

@@ -16,7 +16,8 @@ from rich.table import Table
 from telucodec.errors import InputError
 
 if TYPE_CHECKING:
-    from telucodec.data.manifest import Entry, Manifest
+    from telucodec.data.entry import Entry
+    from telucodec.data.manifest import Manifest
     from telucodec.diagnosis.feasible import Heard, Reason, Wish
 
 DESCRIPTION = """\

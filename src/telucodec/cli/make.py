@@ -12,8 +12,8 @@ from types import FrameType
 
 from rich.console import Console
 
+from telucodec.cli.checked import check_top
 from telucodec.cli.launch import bound, console_of_run, launch, several
-from telucodec.cli.train import check_top
 from telucodec.disk import holding, is_held
 from telucodec.errors import BusyError, InputError
 from telucodec.reading import held

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-import telucodec
+from telucodec.cli.studies.places import place
 from telucodec.errors import InputError
 
 if TYPE_CHECKING:
     from telucodec.cli.studies.asked import Asked
     from telucodec.study.design.study import Study
 
-HOME = Path("experiments")
 DESCRIPTION = """\
 A study is a folder experiments/NAME with a study.yaml: a question, a base, the arms that are compared with it, seeds,
 budgets and metrics. Its runs are jobs in runs/NAME/jobs, made once each, whatever is typed how often.
@@ -96,9 +95,9 @@ def run(options: argparse.Namespace) -> int:
         from telucodec.cli.studies.drafts import draft
 
         return draft(options)
-    from telucodec.cli.studies import asked, gathering
+    from telucodec.cli.studies import commands, gathering
 
-    room = gathering if options.action in ("collect", "report") else asked
+    room = gathering if options.action in ("collect", "report") else commands
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False)
     code: int = getattr(room, options.action)(ask(options, console))
     return code
@@ -127,24 +126,6 @@ def ask(options: argparse.Namespace, console: Console) -> "Asked":
     jobs = jobs_of(whole, composed, root)
     wanted = {key: jobs[key] for key in cut.wanted()}
     return Asked(options, console, cut, wanted, whole, jobs, composed[whole.base_name], made(root), root)
-
-
-def place(name: str) -> Path:
-    """The folder of a study: below experiments/ here, or in the checkout that this package is installed from.
-
-    Raises:
-        InputError: there is no such study; the nearest is named.
-    """
-    from telucodec.build import nearest
-    from telucodec.study.design.read import FILE
-
-    homes = [HOME, Path(telucodec.__file__).parents[2] / HOME]
-    found = next((path for path in (Path(name), *(home / name for home in homes)) if (path / FILE).is_file()), None)
-    if found is not None:
-        return found
-    known = sorted({path.parent.name for home in homes for path in home.glob(f"*/{FILE}")})
-    hint = nearest(name, known) if known else "There is none; `telucodec study design` writes one."
-    raise InputError(f"{name}: there is no {HOME}/{name}/{FILE}. {hint}")
 
 
 def _budget(study: "Study", name: str) -> str:

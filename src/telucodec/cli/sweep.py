@@ -12,9 +12,9 @@ from pathlib import Path
 import yaml
 from rich.console import Console
 
+from telucodec.cli.checked import of_sweep
 from telucodec.cli.combinations import compose_all, merge_equal, name_jobs
 from telucodec.cli.compose import compose_config, sweep
-from telucodec.cli.train import of_sweep
 from telucodec.study.claims.strict import read
 from telucodec.study.jobs.choose import choose_launcher
 from telucodec.study.jobs.job import Job

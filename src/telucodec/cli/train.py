@@ -1,10 +1,9 @@
 """`telucodec train`."""
 
 import argparse
-import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from telucodec.cli.loading import load
+from telucodec.cli.checked import check_top, of_sweep
 from telucodec.errors import InputError, LostError
 
 DESCRIPTION = """\
@@ -90,15 +89,6 @@ def run(options: argparse.Namespace) -> int:
     return _train(config, options)
 
 
-def of_sweep(override: str) -> bool:
-    """Whether an override belongs to conf/sweep.yaml.
-
-    >>> of_sweep("sweep.jobs=2"), of_sweep("launcher=ray"), of_sweep("seed=0,1")
-    (True, True, False)
-    """
-    return bool(re.match(r"[+~]*(launcher|sweeper|sweep)([.=@]|$)", override))
-
-
 def _train(config: dict[str, Any], options: argparse.Namespace) -> int:
     from telucodec.build import build
     from telucodec.cli.launch import bound, launch, several
@@ -158,32 +148,6 @@ def _stopped(folder: Path, again: Sequence[str], console: Console) -> int:
         told = f"\nstopped; saved is {saved}. Continue with:\n  {shlex.join([*again, f'resume={folder}'])}"
         console.print(told, highlight=False, markup=False, soft_wrap=True)
     return 130
-
-
-def check_top(config: dict[str, Any]) -> None:
-    """Check the values that no class owns, and that this code reads such a configuration.
-
-    Raises:
-        InputError: one is out of range; the message names it.
-    """
-    check_values(config)
-    load("telucodec.training.fit")  # from here on all of it is needed
-    from telucodec.models.stored import check_version
-
-    check_version(config, Path("conf/train.yaml"))
-
-
-def check_values(config: Mapping[str, Any]) -> None:
-    """Check the values that no class owns.
-
-    Raises:
-        InputError: one is out of range; the message names it.
-    """
-    for key, least in (("max_steps", 1), ("sample_rate", 1), ("seed", 0)):
-        if not isinstance(config[key], int) or isinstance(config[key], bool) or config[key] < least:
-            raise InputError(f"{key}: must be a whole number >= {least}, got {config[key]!r}.")
-    if not re.fullmatch(r"[\w][\w.+-]*", str(config["name"])):
-        raise InputError(f"name: must be a word of letters, digits and ._+-, got {config['name']!r}.")
 
 
 def _place(config: dict[str, Any], console: Console) -> tuple[Path, Path | None]:

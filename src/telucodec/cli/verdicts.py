@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from telucodec.cli.claims import WIDE, because, coloured, console, counted, source, whole, write_json
+from telucodec.cli.claim_tables import WIDE, because, coloured, console, counted, source, whole, write_json
 
 if TYPE_CHECKING:
     from telucodec.study.claims.finding import Finding

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from telucodec.audio.files import EXTENSIONS
+from telucodec.data.entry import Entry, presentable
 from telucodec.data.journal import Outcome
-from telucodec.data.manifest import Entry, presentable
 from telucodec.data.measure import Measured, Refused
 from telucodec.data.recordings import Recording, relative, speaker_rule
 from telucodec.data.split import Division, Piece, divide

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from telucodec.data.manifest import FIELDS, KINDS, Entry
+from telucodec.data.entry import FIELDS, KINDS, Entry
 
 if TYPE_CHECKING:
     import pyarrow

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from telucodec.audio.files import probe, read
-from telucodec.data.manifest import Entry, Manifest
+from telucodec.data.entry import Entry
+from telucodec.data.manifest import Manifest
 from telucodec.errors import InputError
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from telucodec.data.manifest import SPLITS, Entry, Manifest
+from telucodec.data.entry import SPLITS, Entry
+from telucodec.data.manifest import Manifest
 from telucodec.data.measure import file_sha256
 
 UNKNOWN = "(unknown)"

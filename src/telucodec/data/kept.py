@@ -9,8 +9,8 @@ from tempfile import mkstemp
 
 from telucodec.data.cache import cache_dir
 from telucodec.data.columns import Columns, schema
+from telucodec.data.entry import KINDS, RANGES, SPLITS
 from telucodec.data.long import read_columns, tables
-from telucodec.data.manifest import KINDS, RANGES, SPLITS
 from telucodec.disk import PARTIAL
 
 FORMAT = 1  # of what is kept

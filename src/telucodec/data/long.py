@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telucodec.data.columns import OPTIONAL, Columns, schema
-from telucodec.data.manifest import FIELDS, RANGES, SPLITS
+from telucodec.data.entry import FIELDS, RANGES, SPLITS
 from telucodec.reading import DENSEST
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ is only ever read, and only as audio.
 """
 
 import json
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from os.path import isfile
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from telucodec.data.entry import KINDS, NAMES, RANGES, SPLITS, Entry, presentable
 from telucodec.disk import replacing, write_text
 from telucodec.errors import InputError
 from telucodec.reading import LARGEST, holdable, read_text
@@ -23,50 +23,8 @@ from telucodec.reading import LARGEST, holdable, read_text
 if TYPE_CHECKING:
     from telucodec.data.pack import Pack
 
-SPLITS = ("train", "valid", "test")
-KINDS: dict[str, type | tuple[type, ...]] = {  # what a line must hold under the names that later code counts on
-    **dict.fromkeys(("path", "split", "sha256", "source"), str),
-    **dict.fromkeys(("samples", "sample_rate", "source_sample_rate", "bytes"), int),
-    **dict.fromkeys(("rms_dbfs", "peak", "bandwidth_hz"), (int, float)),
-    **dict.fromkeys(("speaker", "language"), (str, type(None))),
-}
-RANGES: dict[str, tuple[float, float]] = {  # both ends included
-    "samples": (1, 2**40),
-    **dict.fromkeys(("sample_rate", "source_sample_rate"), (1, 10**6)),
-    "bytes": (0, 2**60),
-    "rms_dbfs": (-1000, 1000),
-    "peak": (0, 1e6),
-    "bandwidth_hz": (0, 1e6),
-}
 SHORT = 1 << 22  # bytes of a manifest (about 10,000 lines) that is parsed line by line; a longer one by columns
 CURE = "Make it again: telucodec data prepare SOURCE DEST."
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One utterance on disk."""
-
-    path: str  # relative to the manifest's folder, or absolute
-    samples: int  # decoded length, per channel
-    sample_rate: int  # of the file, Hz
-    source_sample_rate: int  # of the recording it was made from, Hz
-    speaker: str | None  # None: unknown
-    language: str | None  # ISO 639 code, for example "te"
-    split: str  # train, valid or test
-    rms_dbfs: float
-    peak: float  # largest absolute sample, full scale = 1
-    bandwidth_hz: float  # where the spectrum ends, see telucodec.audio.level.bandwidth
-    bytes: int  # size of the file
-    sha256: str  # of the file's bytes
-    source: str  # where it came from: the original file's path, or how it was made
-
-    @property
-    def seconds(self) -> float:
-        return self.samples / self.sample_rate
-
-
-FIELDS = tuple(field.name for field in fields(Entry))
-NAMES = set(FIELDS)
 
 
 @dataclass(frozen=True)
@@ -155,15 +113,6 @@ def check_files(manifest: Manifest, entries: Sequence[Entry]) -> None:
             + more
             + "\nPut them back, or make the manifest again with `telucodec data prepare`."
         )
-
-
-def presentable(text: str) -> bool:
-    r"""Whether a text can be stored and shown: Unicode without control characters, which a terminal would obey.
-
-    >>> presentable("a\u2028తెలుగు.flac"), presentable("a\x1b[2J"), presentable("\udc80")
-    (True, False, False)
-    """
-    return text.isprintable() or not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
 
 
 def _long(path: Path) -> Sequence[Entry] | None:

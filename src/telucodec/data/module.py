@@ -12,8 +12,9 @@ from torch.utils.data import DataLoader
 from telucodec import ranks
 from telucodec.data.columns import numbers
 from telucodec.data.continued import as_begun, still_whole
+from telucodec.data.entry import Entry
 from telucodec.data.level import Level
-from telucodec.data.manifest import Entry, Manifest, check_files, read_manifest
+from telucodec.data.manifest import Manifest, check_files, read_manifest
 from telucodec.data.sampler import CropOrder, EndlessBatches
 from telucodec.data.segments import Segments, Utterances, collate, ignore_interrupt, loudest
 from telucodec.data.source import Source, console

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telucodec.data.columns import Columns, numbers, texts
-from telucodec.data.manifest import Entry, Manifest
+from telucodec.data.entry import Entry
+from telucodec.data.manifest import Manifest
 from telucodec.errors import InputError
 from telucodec.reading import from_json, held
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telucodec.audio.files import read_int16
-from telucodec.data.manifest import Entry, Manifest
+from telucodec.data.entry import Entry
+from telucodec.data.manifest import Manifest
 from telucodec.data.measure import file_sha256
 from telucodec.data.pack import BLOCK, Pack, expected, header, offset, pack_path, starts
 from telucodec.disk import holding, replacing

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from telucodec.data.manifest import SPLITS, Entry
+from telucodec.data.entry import SPLITS, Entry
 from telucodec.disk import replacing
 
 COLOURS = {

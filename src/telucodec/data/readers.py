@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from telucodec.audio.files import read, read_segment
 from telucodec.data.columns import Columns
-from telucodec.data.manifest import Entry, Manifest
+from telucodec.data.entry import Entry
+from telucodec.data.manifest import Manifest
 from telucodec.data.pack import Pack
 from telucodec.errors import InputError
 

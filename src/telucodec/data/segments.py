@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from telucodec.data.entry import Entry
 from telucodec.data.level import Level
-from telucodec.data.manifest import Entry, Manifest
+from telucodec.data.manifest import Manifest
 from telucodec.data.readers import reader
 from telucodec.data.sampler import Crop, CropOrder
 from telucodec.errors import InputError

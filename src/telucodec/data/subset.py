@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telucodec.data.columns import chosen, in_split, texts
-from telucodec.data.manifest import Entry, Manifest
+from telucodec.data.entry import Entry
+from telucodec.data.manifest import Manifest
 from telucodec.data.source import Source
 from telucodec.errors import InputError, at_least
 

@@ -23,7 +23,8 @@ from telucodec.audio.files import write
 from telucodec.audio.level import rms
 from telucodec.audio.resample import RESAMPLER, resample
 from telucodec.data.cache import cache_dir
-from telucodec.data.manifest import Entry, Manifest, check_files, read_manifest, write_manifest
+from telucodec.data.entry import Entry
+from telucodec.data.manifest import Manifest, check_files, read_manifest, write_manifest
 from telucodec.data.measure import measure
 from telucodec.data.progress import progress_bar
 from telucodec.data.sentences import Order, Plan, order_all

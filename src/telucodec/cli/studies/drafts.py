@@ -53,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def draft(options: argparse.Namespace) -> int:
     """Write a study.yaml."""
-    from telucodec.cli.study import HOME
+    from telucodec.cli.studies.places import HOME
     from telucodec.disk import write_text
     from telucodec.study.design import drafts
     from telucodec.study.design.arms import joined

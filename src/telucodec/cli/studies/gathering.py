@@ -112,7 +112,7 @@ def gather(asked: "Asked") -> "Collected":
 
 def options_of(asked: "Asked", found: "Collected") -> "ReportOptions":
     """How the page is made, with what claims come to by these runs alone; a budget for trying decides none."""
-    from telucodec.cli.studies.asked import price_of
+    from telucodec.study.design.plan import price_of
     from telucodec.study.report.options import ReportOptions
 
     given = asked.options
@@ -129,8 +129,8 @@ def options_of(asked: "Asked", found: "Collected") -> "ReportOptions":
 
 def claimed(asked: "Asked", found: "Collected") -> "list[Claimed]":
     """The verdicts of the claims that a study speaks of, or of those that its runs say something about."""
-    from telucodec.cli.claims import LEDGER
     from telucodec.cli.compose import conf_dir
+    from telucodec.cli.studies.places import LEDGER
     from telucodec.study.claims.ledger import read_ledger
     from telucodec.study.claims.measured import decide
     from telucodec.study.claims.vocabulary import vocabulary

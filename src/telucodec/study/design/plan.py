@@ -1,10 +1,12 @@
 """What a study will cost, before it starts."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 from statistics import fmean
 
+from telucodec.errors import InputError
 from telucodec.study.design.made import Made, how
 from telucodec.study.jobs.job import Job
 
@@ -135,3 +137,17 @@ def hours(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def price_of(text: str) -> float | None:
+    """The price of an hour: 2.5, or 2.5/h.
+
+    Raises:
+        InputError: it is no number of at least 0.
+    """
+    if not text:
+        return None
+    told = re.fullmatch(r"(\d+(?:\.\d+)?)(?:/h)?", text.strip())
+    if not told:
+        raise InputError(f"--price {text}: must be the price of an hour, for example 2.5 or 2.5/h.")
+    return float(told[1])
