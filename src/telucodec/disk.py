@@ -1,4 +1,4 @@
-"""Writing files complete or not at all."""
+"""Writing files complete or not at all, and whole paths."""
 
 import errno
 import fcntl
@@ -13,6 +13,11 @@ from telucodec.errors import BusyError, InputError
 
 PARTIAL = ".partial"  # how the names of files end that are being written
 _held: set[TextIO] = set()  # lock files of this process
+
+
+def whole(path: Path) -> Path:
+    """The whole path without "..", which lists of recordings refuse; only where one stood are links followed."""
+    return path.resolve() if ".." in path.parts else path.absolute()
 
 
 @contextmanager

@@ -1,4 +1,6 @@
 import os
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,10 +8,12 @@ from speechlike import QUIET, save, signal, text
 
 from telucodec.data.assemble import Splits
 from telucodec.data.folder import index_folder
-from telucodec.data.manifest import check_files, read_manifest
+from telucodec.data.manifest import check_files, read_manifest, write_manifest
 from telucodec.data.measure import Rules
 from telucodec.data.prepare import Options, prepare
+from telucodec.disk import whole
 from telucodec.errors import InputError
+from telucodec.training.resume import bind_data
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +54,20 @@ def test_a_folder_is_measured_where_it_lies(root, cache):
     assert read_manifest(indexed.manifest.path) == indexed.manifest
     assert cache in indexed.manifest.path.parents
     assert sorted(path.suffix for path in root.rglob("*.*")) == [".flac"] * 6 + [".wav"] * 6
+
+
+def test_a_folder_reached_by_dots_is_the_same_folder(root, tmp_path, monkeypatch):
+    """The run keeps the list, and reads it again to go on: paths with .. in them would be refused there."""
+    monkeypatch.chdir(root / "s0")
+    found = index_folder(Path("../../mine"), QUIET).manifest
+    assert found == index_folder(root, QUIET).manifest
+    write_manifest(root / "list.jsonl", tuple(replace(entry, path=entry.source) for entry in found.entries))
+    listed = read_manifest(Path("../list.jsonl"))
+    assert bind_data(tmp_path, listed) == bind_data(tmp_path, listed)
+    (tmp_path / "link").symlink_to(root / "s0")
+    assert whole(Path("a")) == root / "s0" / "a"
+    assert whole(tmp_path / "link" / "a") == tmp_path / "link" / "a"
+    assert whole(tmp_path / "link" / ".." / "list.jsonl") == root / "list.jsonl"
 
 
 def test_known_files_are_not_read_again(root, monkeypatch):

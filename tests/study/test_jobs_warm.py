@@ -165,7 +165,7 @@ def test_what_runs_goes_on_when_the_process_that_forked_it_is_killed_and_another
     assert "the process that jobs are forked from was killed by SIGKILL: another takes its place" in told
     process = launcher.warm.process
     launcher.expect(0)
-    assert process.returncode == -signal.SIGKILL, "with the last job it is over"
+    assert process.returncode in (0, -signal.SIGKILL), "with the last job it is over, by itself or killed"
 
 
 def test_jobs_start_without_it_where_it_cannot_begin_which_is_said(tmp_path, capfd):

@@ -24,7 +24,7 @@ def as_begun(begun: Manifest, now: Manifest) -> Manifest:
     """
     if now.pack is not None or begun.entries == now.absolute():
         return now  # no file of it is read, or all is as it was
-    today = {str(now.locate(entry).absolute()): entry.sha256 for entry in now.entries}
+    today = {entry.path: entry.sha256 for entry in now.absolute()}
     lost = False
     for entry in begun.entries:
         if today.get(entry.path) == entry.sha256:

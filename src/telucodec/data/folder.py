@@ -24,6 +24,7 @@ from telucodec.data.manifest import Manifest, read_manifest, write_manifest
 from telucodec.data.measure import Refused, Rules
 from telucodec.data.recordings import Recording, audio_files
 from telucodec.data.workers import default_workers
+from telucodec.disk import whole
 from telucodec.errors import InputError
 
 MOST_REFUSED = 0.1  # a folder with more bad files than this is not what its owner thinks it is
@@ -66,7 +67,7 @@ def index_folder(
             more than 10 % (and more than one) of the files bad; the message names files and the cure.
     """
     splits, rules = splits or Splits(), rules or Rules()
-    root = root.absolute()
+    root = whole(root)
     named, refused = name_recordings(root, read_corpus(root, "folder")[1], None, speaker_from)
     jobs = [Job(_key(one, name, rules), name, one.path, rules, root) for name, one in named.items()]
     told = repr((str(root), splits, rules, speaker_from))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from telucodec.data.entry import KINDS, NAMES, RANGES, SPLITS, Entry, presentable
-from telucodec.disk import replacing, write_text
+from telucodec.disk import replacing, whole, write_text
 from telucodec.errors import InputError
 from telucodec.reading import LARGEST, holdable, read_text
 
@@ -43,7 +43,7 @@ class Manifest:
         """The entries with paths that hold wherever the list lies."""
         from telucodec.data.columns import Columns
 
-        folder = self.path.parent.absolute()
+        folder = whole(self.path.parent)
         if isinstance(self.entries, Columns):
             return self.entries.placed(folder)
         return tuple(replace(entry, path=str(folder / entry.path)) for entry in self.entries)
