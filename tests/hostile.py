@@ -32,7 +32,7 @@ AGAIN = settings(  # the same examples every time, in bounded number
     derandomize=True, deadline=None, database=None, max_examples=25,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
 )  # fmt: skip
-MANY = settings(AGAIN, max_examples=150)
+MANY = settings(AGAIN, max_examples=100)
 
 EDITS = st.lists(
     st.tuples(

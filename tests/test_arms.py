@@ -266,7 +266,7 @@ def test_two_ablations_that_go_together_do(pair):
 @pytest.mark.slow
 def test_any_two_ablations_compose_or_both_are_named():
     refused = 0
-    for first, second in [*pairwise(ABLATIONS)][::2]:  # neighbours by name are the most alike
+    for first, second in [*pairwise(ABLATIONS)][::3]:  # neighbours by name are the most alike
         try:
             refuse_contradictions([f"ablation=[{first},{second}]"], None)
             config = compose_config([f"ablation=[{first},{second}]"], None)

@@ -52,3 +52,17 @@ def test_an_offset_is_written_over_what_it_is_added_to():
     assert out.tolist() == [[[2.0] * 3, [3.0] * 3]] * 2
     out.backward(torch.arange(12.0).view(2, 2, 3))
     assert bias.grad.tolist() == [0 + 1 + 2 + 6 + 7 + 8, 3 + 4 + 5 + 9 + 10 + 11]
+
+
+def test_in_bfloat16_the_sums_are_those_of_float32():
+    bias = torch.zeros(1, requires_grad=True)
+    offset(torch.zeros(2, 1, 4097, dtype=torch.bfloat16), bias).sum().backward()
+    assert bias.grad.dtype == torch.float32
+    assert bias.grad.item() == 8194, "which bfloat16 has no number for"
+
+
+def test_a_frozen_bias_lets_the_gradient_through():
+    x, bias = torch.zeros(2, 3, 4, requires_grad=True), torch.ones(3)
+    offset(x * 2, bias).sum().backward()
+    assert x.grad.tolist() == torch.full((2, 3, 4), 2.0).tolist()
+    assert bias.grad is None

@@ -61,10 +61,13 @@ class _Offset(Function):
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, bias: Tensor) -> Tensor:
+        ctx.dtype = bias.dtype  # of the sums too, where autocast has y in another one
         ctx.mark_dirty(y)
         return y.add_(bias.view(-1, *[1] * (y.dim() - 2)))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None]:
+        if not ctx.needs_input_grad[1]:  # the discriminators are frozen
+            return grad, None
         halves = grad.chunk(2) if len(grad) % 2 == 0 else (grad,)
-        return grad, torch.stack([half.flatten(2).sum((0, 2)) for half in halves]).sum(0)
+        return grad, torch.stack([half.flatten(2).sum((0, 2), dtype=ctx.dtype) for half in halves]).sum(0)
