@@ -30,7 +30,7 @@ def layers() -> Layers:
         ("period 2, last", ColumnConv2d(1024, 1024, (5, 1), 1, (2, 0)), (2, 1024, 38, 2)),
         ("period 11, last", ColumnConv2d(1024, 1024, (5, 1), 1, (2, 0)), (2, 1024, 7, 11)),
     ):
-        plain: Any = type(layer).__mro__[1].forward
+        plain: Any = next(kind for kind in type(layer).__mro__ if kind.__module__.startswith("torch.")).forward
         found[name] = (layer, lambda x, layer=layer, plain=plain: plain(layer, x), shape)
     snake = Snake(96, alpha=1.0)
     found["Snake, 96 channels"] = (snake, lambda x: x + (snake.alpha * x).sin().square() / snake.alpha, (2, 96, 6080))

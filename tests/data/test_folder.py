@@ -70,6 +70,11 @@ def test_a_folder_reached_by_dots_is_the_same_folder(root, tmp_path, monkeypatch
     assert whole(tmp_path / "link" / ".." / "list.jsonl") == root / "list.jsonl"
 
 
+def test_a_folder_whose_name_no_list_can_hold_is_refused(root):
+    with pytest.raises(InputError, match=r"mine\\x1b.*Rename the folder"):
+        index_folder(root.rename(root.with_name("mine\x1b")), QUIET)
+
+
 def test_known_files_are_not_read_again(root, monkeypatch):
     first = index_folder(root, QUIET).manifest
     names = measured(monkeypatch)
@@ -104,6 +109,7 @@ def test_a_broken_file_among_good_ones_is_set_aside_by_name(root):
         (np.full(8000, np.nan), "non-finite"),
         (np.zeros(8000), "silent"),
         (signal(0.1), "too short"),
+        (signal(0.5) * 1e8, "too loud"),
     ],
 )
 def test_every_bad_file_is_set_aside_with_its_reason(root, audio, kind):

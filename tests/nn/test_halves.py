@@ -45,6 +45,19 @@ def test_what_two_halves_say_to_a_bias_cancels_exactly(name):
     assert (grads["as one"] != 0).any(), "the comparison can fail"
 
 
+@pytest.mark.parametrize("name", ["spectrum", "as columns"])
+def test_it_is_compiled_without_a_break(name):
+    layer, shape = LAYERS[name]
+    layer.float()
+    x = torch.randn(shape, requires_grad=True)
+    want = layer(x)
+    got = torch.compile(layer, fullgraph=True, backend="aot_eager")(x)
+    torch.testing.assert_close(got, want)
+    asked, inputs = torch.randn_like(want), [x, *layer.parameters()]
+    for a, b in zip(*(torch.autograd.grad(y, inputs, asked) for y in (got, want)), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
 def test_an_offset_is_written_over_what_it_is_added_to():
     y, bias = torch.ones(2, 2, 3), torch.tensor([1.0, 2.0], requires_grad=True)
     out = offset(y, bias)
@@ -52,6 +65,14 @@ def test_an_offset_is_written_over_what_it_is_added_to():
     assert out.tolist() == [[[2.0] * 3, [3.0] * 3]] * 2
     out.backward(torch.arange(12.0).view(2, 2, 3))
     assert bias.grad.tolist() == [0 + 1 + 2 + 6 + 7 + 8, 3 + 4 + 5 + 9 + 10 + 11]
+
+
+def test_the_bias_may_lie_along_another_axis():
+    bias = torch.tensor([1.0, 2.0], requires_grad=True)
+    out = offset(torch.zeros(2, 3, 2), bias, -1)
+    assert out.tolist() == [[[1.0, 2.0]] * 3] * 2
+    out.backward(torch.arange(12.0).view(2, 3, 2))
+    assert bias.grad.tolist() == [0 + 2 + 4 + 6 + 8 + 10, 1 + 3 + 5 + 7 + 9 + 11]
 
 
 def test_in_bfloat16_the_sums_are_those_of_float32():

@@ -12,6 +12,7 @@ from telucodec.audio.decode import decode, to_int16
 from telucodec.audio.files import write
 from telucodec.audio.level import dbfs
 from telucodec.audio.silence import trim_silence
+from telucodec.data.entry import RANGES
 from telucodec.data.journal import Journal, Outcome
 from telucodec.data.measure import Measured, Refused, Rules, judge, measure
 from telucodec.data.progress import progress_bar
@@ -68,7 +69,12 @@ def measure_in_place(job: Job) -> Outcome:
         audio, source_rate = decode(job.source, job.rules.sample_rate)
     except InputError as error:
         return _unreadable(job, error)
-    return judge(job.name, audio, source_rate, job.rules) or measure(audio, source_rate, source_rate, job.source)
+    refused = judge(job.name, audio, source_rate, job.rules)
+    if (
+        refused is None and (peak := float(np.abs(audio).max())) > RANGES["peak"][1]
+    ):  # whoever reads the list refuses it
+        refused = Refused(job.name, "too loud", f"a peak of {peak:.3g}", "export it again: full scale is 1")
+    return refused or measure(audio, source_rate, source_rate, job.source)
 
 
 def check_file(name: str, path: Path) -> Refused | None:

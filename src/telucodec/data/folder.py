@@ -19,8 +19,9 @@ from telucodec.data.assemble import (
 from telucodec.data.cache import cache_dir
 from telucodec.data.convert import Job, measure_in_place, work
 from telucodec.data.corpora import read_corpus
+from telucodec.data.entry import presentable
 from telucodec.data.journal import Journal, journal_key
-from telucodec.data.manifest import Manifest, read_manifest, write_manifest
+from telucodec.data.manifest import Manifest, write_manifest
 from telucodec.data.measure import Refused, Rules
 from telucodec.data.recordings import Recording, audio_files
 from telucodec.data.workers import default_workers
@@ -68,6 +69,8 @@ def index_folder(
     """
     splits, rules = splits or Splits(), rules or Rules()
     root = whole(root)
+    if not presentable(str(root)):
+        raise InputError(f"{str(root)!r}: has characters in its name that a list cannot hold. Rename the folder.")
     named, refused = name_recordings(root, read_corpus(root, "folder")[1], None, speaker_from)
     jobs = [Job(_key(one, name, rules), name, one.path, rules, root) for name, one in named.items()]
     told = repr((str(root), splits, rules, speaker_from))
@@ -85,9 +88,8 @@ def index_folder(
         )
     division = divide_recordings(named, measured, splits)
     paths = {name: str(recording.path) for name, recording in named.items()}
-    place = kept.with_suffix(".jsonl")
-    write_manifest(place, entries_of(named, measured, division, paths, rules.sample_rate))
-    manifest = read_manifest(place)  # so that a long one is parsed when it is read again
+    manifest = Manifest(kept.with_suffix(".jsonl"), entries_of(named, measured, division, paths, rules.sample_rate))
+    write_manifest(manifest.path, manifest.entries)
     journal.keep_only(job.key for job in jobs)
     return Indexed(manifest, tuple(refused), (*division.notes, *copies_note(measured), *_left_out(root)))
 

@@ -89,8 +89,9 @@ def prepare(source: Path, dest: Path, options: Options, console: Console) -> Pre
     division = divide_recordings(named, measured, options.splits)
     outputs = {job.name: job.output for job in jobs}
     entries = entries_of(named, measured, division, outputs, options.rules.sample_rate)
-    write_manifest(dest / "manifest.jsonl", entries)
-    manifest = read_manifest(dest / "manifest.jsonl")  # so that a long one is parsed when training begins
+    manifest = Manifest(dest / "manifest.jsonl", entries)
+    write_manifest(manifest.path, entries)
+    read_manifest(manifest.path)  # a long one is parsed then when training begins
     notes = [*division.notes, *copies_note(measured), *_unlisted_note(source, corpus, named)]
     report = _report(source, corpus, options) | _figures(manifest, measured.values(), refused)
     report |= {"split_by": division.by, "notes": notes}

@@ -69,7 +69,7 @@ class ColumnConv2d(HalvesConv2d):
             return super().forward(x)
         pieces = F.pad(x, (0, 0, padding, padding)).unfold(2, taps, stride)  # [B, C, F, P, k]
         y = F.linear(pieces.permute(0, 2, 3, 1, 4).flatten(-2), self.weight.flatten(1))
-        return offset(y.permute(0, 3, 1, 2), self.bias)
+        return offset(y, self.bias, -1).permute(0, 3, 1, 2)
 
 
 def _many(layer: nn.Conv1d | nn.ConvTranspose1d | nn.Conv2d, x: Tensor) -> bool:

@@ -38,36 +38,44 @@ class HalvesConv2d(nn.Conv2d):
         return offset(y, self.bias)
 
 
-def offset(y: Tensor, bias: Tensor | None) -> Tensor:
-    """The sum of y [B, C, ...] and bias [C], written over y; the bias' gradient is one half's of B plus the other's.
+def offset(y: Tensor, bias: Tensor | None, axis: int = 1) -> Tensor:
+    """The sum of y [B, ...] and a bias along one of its axes, written over y.
 
-    Where B is odd there are no halves, and it is that of all.
+    The gradient of the bias is one half's of B plus the other's; where B is odd there are no halves, and it is that of
+    all.
 
     >>> offset(torch.zeros(2, 3, 1), torch.tensor([1.0, 2.0, 3.0]))[0, :, 0]
     tensor([1., 2., 3.])
     """
     if bias is None:
         return y
-    whole: Tensor = _Offset.apply(y, bias)  # type: ignore[no-untyped-call]
+    along = bias.view([-1 if n == axis % y.dim() else 1 for n in range(y.dim())])
+    if torch.compiler.is_compiling():  # it makes one kernel of this, and cannot compile what follows
+        return torch.cat([half + along for half in _halves(y)]).to(y.dtype)
+    whole: Tensor = _Offset.apply(y, along)  # type: ignore[no-untyped-call]
     return whole
+
+
+def _halves(y: Tensor) -> tuple[Tensor, ...]:
+    return y.chunk(2) if len(y) % 2 == 0 else (y,)
 
 
 class _Offset(Function):
     """A bias added in place, see `offset`.
 
     Shape:
-        - Input: y [B, C, ...], bias [C]. Output: [B, C, ...].
+        - Input: y [B, ...], bias with as many axes, all but one of them 1. Output: that of y.
     """
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, bias: Tensor) -> Tensor:
-        ctx.dtype = bias.dtype  # of the sums too, where autocast has y in another one
+        ctx.rest, ctx.dtype = [n for n, size in enumerate(bias.shape) if size == 1], bias.dtype
         ctx.mark_dirty(y)
-        return y.add_(bias.view(-1, *[1] * (y.dim() - 2)))
+        return y.add_(bias)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None]:
         if not ctx.needs_input_grad[1]:  # the discriminators are frozen
             return grad, None
-        halves = grad.chunk(2) if len(grad) % 2 == 0 else (grad,)
-        return grad, torch.stack([half.flatten(2).sum((0, 2), dtype=ctx.dtype) for half in halves]).sum(0)
+        sums = [half.sum(ctx.rest, keepdim=True, dtype=ctx.dtype) for half in _halves(grad)]
+        return grad, torch.stack(sums).sum(0)
