@@ -54,7 +54,7 @@ def main() -> None:
             name: partial(both, work, x, direction, inputs) for name, work in {"torch": plain, "ours": layer}.items()
         }
         for a, b in zip([layer(x), *ways["ours"]()], [plain(x), *ways["torch"]()], strict=True):
-            same(name, [1 + float((a - b).norm() / b.norm())], [1], 1e-4)
+            same(name, [1 + float(((a - b).norm() / b.norm()).detach())], [1], 1e-4)
         seconds = in_turns(ways, given.rounds, device)
         found = ratio(seconds["torch"], seconds["ours"])
         say(f"{name:>26}: {found} times as fast as torch's own")

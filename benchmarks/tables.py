@@ -101,11 +101,12 @@ TABLES: dict[str, tuple[str, dict[str, Column]]] = {
         },
     ),
     "million": (
-        "A list of 1,000,000 files (538 MB): first start on it, and a later one",
+        "A list of 1,000,000 files: the stages of the first start on it, and of a later one",
         {
             "stage": lambda r: r["stage"],
             "start": lambda r: r["start"],
             "CPU, s": lambda r: f"{r['processor_seconds']:.1f}",
+            "clock, s": lambda r: f"{r['seconds']:.1f}",
             "most memory, GB": lambda r: f"{r['memory_gb']:.2f}",
         },
     ),

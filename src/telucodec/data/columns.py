@@ -13,7 +13,7 @@ from telucodec.data.entry import FIELDS, KINDS, Entry
 if TYPE_CHECKING:
     import pyarrow
 
-ROWS = 1 << 14  # entries that are made or written at once
+ROWS = 1 << 12  # entries that are made or written at once
 OPTIONAL = ("speaker", "language")  # may be null
 
 

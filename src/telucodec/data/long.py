@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import pyarrow
 
 BLOCK = 1 << 21  # bytes that are parsed at once, by each of so many
-THREADS = 4
+THREADS = 4  # that parse
+WRITERS = 2  # each holds its part of the list several times
 LINE = 1 << 20  # bytes of the longest line
 T = TypeVar("T")
 R = TypeVar("R")
@@ -49,20 +50,20 @@ def tables(path: Path) -> Iterator[tuple["pyarrow.Table | None", bytes]]:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        yield from _several(_parse, iter(lambda: file.read(BLOCK) + file.readline(LINE), b""))
+        yield from _several(_parse, iter(lambda: file.read(BLOCK) + file.readline(LINE), b""), THREADS)
 
 
 def lines(entries: Columns) -> Iterator[bytes]:
     """The lines of a manifest, as `json.dumps` writes them, many at a time."""
-    for written, _ in _several(_written, entries.parts()):
+    for written, _ in _several(_written, entries.parts(), WRITERS):
         yield from written
 
 
-def _several(function: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[R, T]]:
-    """What becomes of each item, and the item, in order: a few at once: a manifest may be larger than memory."""
+def _several(function: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[tuple[R, T]]:
+    """What becomes of each item, and the item, in order; few at once, because a manifest may be larger than memory."""
     waiting = iter(items)
-    with ThreadPoolExecutor(THREADS) as pool:
-        while several := list(islice(waiting, THREADS)):
+    with ThreadPoolExecutor(threads) as pool:
+        while several := list(islice(waiting, threads)):
             yield from zip(pool.map(function, several), several, strict=True)
 
 
