@@ -10,11 +10,12 @@ equal but for 1e-4 of the choices, where two codewords are as near as rounding t
 is not counted); elsewhere the outputs must agree to 1e-5 and the codewords after the step to 1e-4 before anything is
 timed. Gradients are not compared: encodec's commitment loss does not reach the encoder through the chain. The most
 memory that two steps take is measured in a fresh process each, after a small step of the same kind, which loads what
-the libraries load late.
+the libraries load late, with freed memory given back at once: else it tells what the C library had kept before.
 """
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -266,7 +267,8 @@ def compare(size: str, rounds: int, device: torch.device) -> dict[str, Any]:
 def arm(name: str, size: str, device: torch.device) -> str:
     """What a fresh process says of the memory of two steps, bytes."""
     words = [sys.executable, __file__, f"--arm={name}", f"--size={size}", f"--device={device}"]
-    told = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}  # freed is given back
+    told = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, env=environment).stdout
     return str(json.loads(told.splitlines()[-1])["memory"])
 
 
